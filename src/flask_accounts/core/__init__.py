@@ -1,0 +1,1 @@
+"""The small core: pipelines and seams. It knows no feature by name."""

@@ -1,0 +1,371 @@
+"""Everything that can go wrong, with its stable code.
+
+    ConfigurationError                    the set-up is wrong; raised at start, never during a request
+    AccountsError                         an answer with RFC 9457 problem details
+      ValidationError             400     VALIDATION_ERROR, lists every problem at once
+      MalformedRequest            400     MALFORMED_REQUEST, the body is not the JSON it claims to be
+      AuthenticationError         401     with `WWW-Authenticate: Bearer` (RFC 6750)
+        TokenMissing                      TOKEN_MISSING
+        TokenExpired                      TOKEN_EXPIRED
+        InvalidToken                      INVALID_TOKEN
+        TokenRevoked                      TOKEN_REVOKED
+        WrongTokenType                    WRONG_TOKEN_TYPE
+        ReauthenticationRequired          REAUTHENTICATION_REQUIRED
+        InvalidCredentials                INVALID_CREDENTIALS
+      Forbidden                   403
+        PermissionDenied                  PERMISSION_DENIED
+        CsrfFailed                        CSRF_FAILED
+        AccountDisabled                   ACCOUNT_DISABLED
+        RegistrationClosed                REGISTRATION_CLOSED
+      NotFound                    404     NOT_FOUND
+      MethodNotAllowed            405     METHOD_NOT_ALLOWED
+      Conflict                    409
+        EmailTaken                        EMAIL_TAKEN
+        UsernameTaken                     USERNAME_TAKEN
+        RoleExists                        ROLE_EXISTS
+        RoleProtected                     ROLE_PROTECTED
+        LastAdministrator                 LAST_ADMINISTRATOR
+        ConcurrentChange                  CONCURRENT_CHANGE
+      ContentTooLarge             413     CONTENT_TOO_LARGE
+      UnsupportedMediaType        415     UNSUPPORTED_MEDIA_TYPE
+      TooManyRequests             429     RATE_LIMITED, with Retry-After
+      InternalError               500     INTERNAL_ERROR, opaque on purpose
+      ServiceUnavailable          503     SERVICE_UNAVAILABLE, with Retry-After
+
+They are raised deep, with a code, and rendered once, at the edge (`core.http`). Being Werkzeug
+`HTTPException`s they also come out right where a host raises them in its own views, in Flask-RESTX
+and in Flask-RESTful resources.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+PROBLEM_JSON = "application/problem+json"
+PROBLEM_TYPE = "urn:flask-accounts:problem:"
+
+
+class ConfigurationError(Exception):
+    """The set-up cannot work or is not safe. The message says what to do about it."""
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """One problem with one member of the input: where, a stable code, a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class AccountsError(HTTPException):
+    """An error a client may see, rendered as RFC 9457 problem details.
+
+    Class attributes: `code` is the HTTP status (the name is Werkzeug's), `error_code` the stable
+    UPPER_SNAKE code, `title` the short sentence. `detail` says more about this occurrence;
+    `extensions` are further members of the problem document; `headers` are added to the answer.
+    """
+
+    code: int = 400
+    error_code: ClassVar[str] = "ERROR"
+    title: ClassVar[str] = "The request could not be carried out."
+    response: None
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,  # any JSON value may be an extension member (RFC 9457 section 3.2)
+    ) -> None:
+        super().__init__(description=detail or self.title)
+        self.detail = detail or self.title
+        self.headers = dict(headers or {})
+        self.extensions = extensions
+
+    @property
+    def data(self) -> dict[str, Any]:  # the members are JSON values
+        """The problem document; the name is the one Flask-RESTX and Flask-RESTful look for."""
+        return {
+            "type": PROBLEM_TYPE + self.error_code,
+            "title": self.title,
+            "status": self.code,
+            "detail": self.detail,
+            "code": self.error_code,
+            "error": self.title,
+            **self.extensions,
+        }
+
+    def get_headers(self, environ: Any = None, scope: Any = None) -> list[tuple[str, str]]:
+        """The headers of the answer; the signature is Werkzeug's."""
+        return [("Content-Type", PROBLEM_JSON), ("Cache-Control", "no-store"), *self.headers.items()]
+
+    def get_body(self, environ: Any = None, scope: Any = None) -> str:
+        """The problem document as JSON; the signature is Werkzeug's."""
+        return json.dumps(self.data)
+
+    def get_response(self, environ: Any = None, scope: Any = None) -> Response:  # type: ignore[override]  # Werkzeug's overloads also name the ASGI form
+        """The whole answer; the signature is Werkzeug's."""
+        return Response(self.get_body(), self.code, self.get_headers())
+
+
+class ValidationError(AccountsError):
+    """The input is understood but not acceptable; `problems` lists all that is wrong with it."""
+
+    code = 400
+    error_code = "VALIDATION_ERROR"
+    title = "The input is not valid."
+
+    def __init__(self, problems: Sequence[FieldProblem] = (), detail: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__(detail, errors=[asdict(problem) for problem in self.problems])
+
+    @classmethod
+    def one(cls, field: str, code: str, message: str) -> ValidationError:
+        """The error for a single problem with `field`."""
+        return cls([FieldProblem(field, code, message)])
+
+
+class MalformedRequest(AccountsError):
+    """The body is not the JSON object it should be."""
+
+    code = 400
+    error_code = "MALFORMED_REQUEST"
+    title = "The request is malformed."
+
+
+class AuthenticationError(AccountsError):
+    """The caller is not, or not well enough, authenticated. Carries the RFC 6750 challenge."""
+
+    code = 401
+    error_code = "AUTHENTICATION_FAILED"
+    title = "Authentication is required."
+    bearer_error: ClassVar[str | None] = "invalid_token"
+
+    def __init__(self, detail: str | None = None, **extensions: Any) -> None:  # JSON values
+        challenge = 'Bearer realm="accounts"'
+        if self.bearer_error:  # RFC 6750 section 3.1: no error code when no credentials were sent
+            challenge += f', error="{self.bearer_error}", error_description="{self.title}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, **extensions)
+
+
+class TokenMissing(AuthenticationError):
+    """No credentials in any place where they are accepted."""
+
+    error_code = "TOKEN_MISSING"
+    title = "Authentication is required."
+    bearer_error = None
+
+
+class TokenExpired(AuthenticationError):
+    """The token was right once; its time is over."""
+
+    error_code = "TOKEN_EXPIRED"
+    title = "The token has expired."
+
+
+class InvalidToken(AuthenticationError):
+    """The token does not verify, or lacks a claim."""
+
+    error_code = "INVALID_TOKEN"
+    title = "The token is not valid."
+
+
+class TokenRevoked(AuthenticationError):
+    """The token's session has ended, its account is gone or disabled, or the token was used before."""
+
+    error_code = "TOKEN_REVOKED"
+    title = "The token has been revoked."
+
+
+class WrongTokenType(AuthenticationError):
+    """A refresh token where an access token belongs, or the other way round."""
+
+    error_code = "WRONG_TOKEN_TYPE"
+    title = "This is not the kind of token that is needed here."
+
+
+class ReauthenticationRequired(AuthenticationError):
+    """Signed in, but too long ago for this; `POST /reauthenticate` mends it."""
+
+    error_code = "REAUTHENTICATION_REQUIRED"
+    title = "Please confirm that it is you."
+    bearer_error = "insufficient_user_authentication"  # RFC 9470 section 3
+
+
+class InvalidCredentials(AuthenticationError):
+    """Unknown account or wrong password; never says which."""
+
+    error_code = "INVALID_CREDENTIALS"
+    title = "The credentials are not valid."
+    bearer_error = None
+
+
+class Forbidden(AccountsError):
+    """Known, but not allowed."""
+
+    code = 403
+    error_code = "FORBIDDEN"
+    title = "This is not allowed."
+
+
+class PermissionDenied(Forbidden):
+    """The caller lacks a role or a permission."""
+
+    error_code = "PERMISSION_DENIED"
+    title = "You do not have permission to do this."
+
+
+class CsrfFailed(Forbidden):
+    """A cookie came without the matching CSRF header."""
+
+    error_code = "CSRF_FAILED"
+    title = "The CSRF token is missing or wrong."
+
+
+class AccountDisabled(Forbidden):
+    """The password was right, but the account is switched off."""
+
+    error_code = "ACCOUNT_DISABLED"
+    title = "This account is disabled."
+
+
+class RegistrationClosed(Forbidden):
+    """Nobody can register here."""
+
+    error_code = "REGISTRATION_CLOSED"
+    title = "Registration is closed."
+
+
+class NotFound(AccountsError):
+    """No such thing, or none that the caller may know of."""
+
+    code = 404
+    error_code = "NOT_FOUND"
+    title = "Not found."
+
+
+class MethodNotAllowed(AccountsError):
+    """The path exists, the method does not. `allowed` lists those that do."""
+
+    code = 405
+    error_code = "METHOD_NOT_ALLOWED"
+    title = "The method is not allowed here."
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
+
+
+class Conflict(AccountsError):
+    """The request clashes with what is stored."""
+
+    code = 409
+    error_code = "CONFLICT"
+    title = "This clashes with what is stored."
+
+
+class EmailTaken(Conflict):
+    """The address belongs to another account."""
+
+    error_code = "EMAIL_TAKEN"
+    title = "This e-mail address is taken."
+
+
+class UsernameTaken(Conflict):
+    """The username belongs to another account."""
+
+    error_code = "USERNAME_TAKEN"
+    title = "This username is taken."
+
+
+class RoleExists(Conflict):
+    """A role of that name is there already."""
+
+    error_code = "ROLE_EXISTS"
+    title = "A role of this name exists."
+
+
+class RoleProtected(Conflict):
+    """The administrators' own role can be neither removed, renamed nor weakened."""
+
+    error_code = "ROLE_PROTECTED"
+    title = "This role is protected."
+
+
+class LastAdministrator(Conflict):
+    """Nobody would be left who can administer the accounts."""
+
+    error_code = "LAST_ADMINISTRATOR"
+    title = "The last administrator cannot be removed, disabled or demoted."
+
+
+class ConcurrentChange(Conflict):
+    """Somebody else changed the same thing at the same moment; trying again is fine."""
+
+    error_code = "CONCURRENT_CHANGE"
+    title = "This was changed by somebody else at the same moment."
+
+
+class ContentTooLarge(AccountsError):
+    """The body is over the limit and was not read."""
+
+    code = 413
+    error_code = "CONTENT_TOO_LARGE"
+    title = "The request body is too large."
+
+
+class UnsupportedMediaType(AccountsError):
+    """The body is not `application/json`."""
+
+    code = 415
+    error_code = "UNSUPPORTED_MEDIA_TYPE"
+    title = "The request body must be application/json."
+
+
+class TooManyRequests(AccountsError):
+    """A limit was hit. `retry_after` is in seconds (RFC 6585 section 4)."""
+
+    code = 429
+    error_code = "RATE_LIMITED"
+    title = "Too many requests."
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(headers={"Retry-After": str(max(1, round(retry_after + 0.5)))})
+
+
+class InternalError(AccountsError):
+    """Something broke on our side; the log knows what, the client does not."""
+
+    code = 500
+    error_code = "INTERNAL_ERROR"
+    title = "Something went wrong."
+
+
+class ServiceUnavailable(AccountsError):
+    """The database, or room for one more password hash, is not to be had at the moment."""
+
+    code = 503
+    error_code = "SERVICE_UNAVAILABLE"
+    title = "The service is not available at the moment."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after)})
+
+
+def error_types() -> Iterator[type[AccountsError]]:
+    """Every error a client may meet, for the reference page and the OpenAPI document."""
+
+    def leaves(kind: type[AccountsError]) -> Iterator[type[AccountsError]]:
+        children = kind.__subclasses__()
+        if not children or kind is Conflict:
+            yield kind
+        for child in children:
+            yield from leaves(child)
+
+    return leaves(AccountsError)

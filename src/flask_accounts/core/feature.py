@@ -1,0 +1,88 @@
+"""Feature: what one folder under `features/` declares, and the check that the declarations fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import click
+
+from .errors import ConfigurationError
+from .events import Key, Listener
+from .gates import EntryCheck, Gate
+from .http import Route
+from .policies import PasswordCheck
+from .runtime import Runtime
+from .settings import Settings
+from .users import GrantSource
+
+
+class Service:
+    """Base of feature services: business rules callable from a view, a command, a job or a test.
+
+    They take values and return values, flush, and leave the commit to the caller.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+
+class Feature:
+    """Base of features. A subclass states what it brings; the assembly in `extension.py` picks it up."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Names of features that must be there too; only their `service` modules may be used."""
+    settings: ClassVar[tuple[type[Settings], ...]] = ()
+    tables: ClassVar[dict[type, str]] = {}
+    """Model mixins and the names of the tables to build of them."""
+    services: ClassVar[tuple[type[Service], ...]] = ()
+    auth_routes: ClassVar[tuple[Route, ...]] = ()
+    users_routes: ClassVar[tuple[Route, ...]] = ()
+    permissions: ClassVar[dict[str, str]] = {}
+    """Permissions its routes ask for, each with what it allows."""
+    commands: ClassVar[tuple[click.Command, ...]] = ()
+
+    models: dict[type, type]
+    """The built model of each mixin in `tables`; set by the assembly before anything else is asked."""
+
+    def grants(self) -> GrantSource | None:
+        """Where roles and permissions are read from, if this feature keeps them."""
+        return None
+
+    def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
+        """Asked before a credential is looked at."""
+        return ()
+
+    def gates(self, runtime: Runtime) -> Sequence[Gate]:
+        """Asked, in order, once a credential was right."""
+        return ()
+
+    def password_checks(self) -> Sequence[PasswordCheck]:
+        """Added to the password policy."""
+        return ()
+
+    def listeners(self, runtime: Runtime) -> Sequence[Listener]:
+        """Told of every event inside its transaction."""
+        return ()
+
+    def erase(self, runtime: Runtime, key: Key) -> None:
+        """Remove what this feature stores of an account that is being deleted. Done by hand because SQLite cascades only if told to."""
+
+    def purge(self, runtime: Runtime) -> int:
+        """Delete rows whose time is over; returns how many."""
+        return 0
+
+
+def check_features(features: Sequence[Feature]) -> None:
+    """Refuse two features of one name and a feature whose requirement is missing."""
+    names = [feature.name for feature in features]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigurationError(f"The feature {name!r} is given twice; leave one out.")
+    for feature in features:
+        missing = [name for name in feature.requires if name not in names]
+        if missing:
+            raise ConfigurationError(
+                f"The feature {feature.name!r} needs {', '.join(missing)}: add it to Accounts(features=[...])."
+            )

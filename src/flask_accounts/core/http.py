@@ -1,0 +1,327 @@
+"""From a declared route to a Flask view: parse, call, commit once, answer.
+
+A feature declares `Route`s: method, path, view, who may call it, the shapes in and out. The view takes
+a `Call` and returns a `Reply`; it never sees `flask.request`. Whatever it raises becomes problem
+details here and nothing is written, so no route has error handling or a commit of its own, and a
+host's error handlers are neither used nor touched.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import pydantic
+import sqlalchemy.exc
+import sqlalchemy.orm.exc
+from flask import Blueprint, Request, Response, request
+from pydantic import BaseModel
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from .errors import (
+    AccountsError,
+    ConcurrentChange,
+    ContentTooLarge,
+    FieldProblem,
+    InternalError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    ServiceUnavailable,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from .events import Client
+from .runtime import Runtime, current_accounts
+from .schemas import SchemaBook, SchemaT
+
+logger = logging.getLogger("flask_accounts.http")
+
+MAX_BODY = 65_536
+"""Largest request body that is read, in bytes (ASVS 15.2.2)."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+BodyT = TypeVar("BodyT")
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may call a route."""
+
+    signed_in: bool = True
+    optional: bool = False
+    """Anybody may; who sends credentials is identified by them."""
+    fresh: bool = False
+    """Only after recent authentication."""
+    permissions: tuple[str, ...] = ()
+    """All of these."""
+    note: str = ""
+    """What the view itself decides, for the reference."""
+
+
+PUBLIC = Access(signed_in=False)
+SIGNED_IN = Access()
+RECENTLY = Access(fresh=True)
+
+
+def needs(*permissions: str) -> Access:
+    """Signed in, with all of `permissions`."""
+    return Access(permissions=permissions)
+
+
+@dataclass
+class Call(Generic[BodyT]):
+    """One request, parsed: `body` and `query` are validated schema objects, `params` the path's variables."""
+
+    runtime: Runtime
+    principal: Any  # core.identity.Principal, a floor above; None where nobody is signed in
+    body: BodyT
+    query: Any  # the route's query schema
+    params: Mapping[str, str]
+    client: Client
+    request: Request = field(repr=False)
+    """For the core's own token handling; features do not read it."""
+
+
+@dataclass
+class Reply:
+    """What a view answers."""
+
+    body: BaseModel | Mapping[str, Any] | None = None
+    status: int = 200
+    decorate: Callable[[Response], None] | None = None
+    """Called with the response, to set cookies."""
+    text: str | None = None
+    """A text that is no JSON, with `content_type`."""
+    raw: bytes | None = None
+    """Bytes, with `content_type`."""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+View = Callable[[Call[Any]], Reply]
+Shape = type[BaseModel] | Callable[[SchemaBook], type[BaseModel]]
+"""A schema, or a function that derives one from the host's schemas."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One operation of the API, as declared by its feature. The view's docstring describes it."""
+
+    method: str
+    path: str
+    view: View
+    access: Access = SIGNED_IN
+    body: Shape | None = None
+    body_required: bool = True
+    query: type[BaseModel] | None = None
+    answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
+    """The shape of each success, by status: a schema, a union of them, or None for no body."""
+    errors: tuple[type[AccountsError], ...] = ()
+    documented: bool = True
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name, unique in its blueprint."""
+        return f"{self.view.__name__}_{self.method.lower()}"
+
+
+Guard = Callable[[Access], Any]
+"""Returns the principal that may pass (or None), raises for others; `core.identity.guard`."""
+
+
+def build_blueprint(name: str, routes: Sequence[Route], guard: Guard) -> Blueprint:
+    """A new blueprint of `routes`; it holds nothing of any app."""
+    blueprint = Blueprint(name, __name__)
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        blueprint.add_url_rule(route.path, route.name, _endpoint(route, guard), methods=[route.method], strict_slashes=False)
+        methods.setdefault(route.path, set()).add(route.method)
+    for path, allowed in methods.items():
+        # Flask would answer other methods with its own page, outside every blueprint.
+        others = [method for method in METHODS if method not in allowed]
+        if others:
+            blueprint.add_url_rule(path, "other_" + path.replace(".", "_"), _refuse(allowed), methods=others, strict_slashes=False)
+    return blueprint
+
+
+def _refuse(allowed: set[str]) -> Callable[..., Response]:
+    offered = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
+
+    def refuse(**params: str) -> Response:
+        return _finish(MethodNotAllowed(offered).get_response())
+
+    return refuse
+
+
+def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
+    def endpoint(**params: str) -> Response:
+        runtime = current_accounts()
+        try:
+            reply = _run(runtime, route, guard, params)
+            response = _respond(reply)
+            if route.method != "GET":
+                runtime.commit()
+        except Exception as error:
+            runtime.db.session.rollback()
+            return _finish(_translate(error, runtime).get_response())
+        return _finish(response)
+
+    endpoint.__name__ = route.name
+    endpoint.__doc__ = route.view.__doc__
+    return endpoint
+
+
+def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]) -> Reply:
+    request.max_content_length = MAX_BODY
+    principal = guard(route.access)
+    query = parse_query(runtime, route.query) if route.query else None
+    body = None
+    if route.body and (route.body_required or request.content_length or request.headers.get("Transfer-Encoding")):
+        body = parse_body(runtime, route.body)
+    if any("\x00" in value for value in params.values()):
+        raise NotFound
+    client = Client(request.remote_addr, request.headers.get("User-Agent"))
+    return route.view(Call(runtime, principal, body, query, params, client, request))
+
+
+def _respond(reply: Reply) -> Response:
+    text: str | bytes | None = reply.raw if reply.raw is not None else reply.text
+    if text is None and reply.body is not None:
+        text = reply.body.model_dump_json() if isinstance(reply.body, BaseModel) else json.dumps(reply.body)
+    response = Response(text, reply.status, content_type=reply.content_type if text is not None else None)
+    if text is None:
+        response.headers.pop("Content-Type", None)
+    response.headers.extend(dict(reply.headers))
+    if reply.decorate:
+        reply.decorate(response)
+    return response
+
+
+def _finish(response: Any) -> Response:  # Werkzeug's or Flask's response
+    flask_response = (
+        response if isinstance(response, Response) else Response(response.get_data(), response.status_code, response.headers)
+    )
+    flask_response.headers.setdefault("Cache-Control", "no-store")
+    flask_response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    return flask_response
+
+
+def _translate(error: Exception, runtime: Runtime) -> AccountsError:
+    """The error a client sees for whatever was raised; what is a bug is logged, and raised on in debug and testing."""
+    if isinstance(error, AccountsError):
+        return error
+    if isinstance(error, RequestEntityTooLarge):
+        return ContentTooLarge()
+    if isinstance(error, HTTPException) and error.code == 400:
+        return MalformedRequest()
+    if isinstance(error, sqlalchemy.exc.DataError | OverflowError):
+        return ValidationError(detail="A value is out of the range that can be stored.")
+    if isinstance(error, sqlalchemy.exc.IntegrityError | sqlalchemy.orm.exc.StaleDataError | sqlalchemy.orm.exc.ObjectDeletedError):
+        return ConcurrentChange()
+    if isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError | sqlalchemy.exc.TimeoutError):
+        logger.error("The database did not answer as it should.", exc_info=error)
+        return ServiceUnavailable()
+    logger.error("Unexpected error.", exc_info=error)
+    if runtime.debug:
+        raise error
+    return InternalError()
+
+
+# Input
+
+
+def parse_body(runtime: Runtime, shape: Shape) -> BaseModel:
+    """The request's JSON object as `schema` (or the host's own in its place), strictly typed (ASVS 15.3.5)."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType
+    raw = request.get_data()
+    _check_json(raw)
+    try:
+        return runtime.schemas.of(shape).model_validate_json(raw, strict=True, context={"accounts": runtime})
+    except pydantic.ValidationError as error:
+        raise ValidationError(problems_of(error)) from None
+
+
+def parse_query(runtime: Runtime, schema: type[SchemaT]) -> SchemaT:
+    """The query string as `schema`; a name given twice is refused (ASVS 15.3.7)."""
+    given = {name: values for name, values in request.args.lists()}
+    twice = [FieldProblem(name, "duplicate", "Given more than once.") for name, values in given.items() if len(values) > 1]
+    values = {name: values[0] for name, values in given.items()}
+    problems = twice + [
+        FieldProblem(name, "invalid_character", "Holds a character that is not allowed.")
+        for name, value in values.items()
+        if _unstorable(value)
+    ]
+    if problems:
+        raise ValidationError(problems)
+    try:
+        return runtime.schemas.get(schema).model_validate(values)
+    except pydantic.ValidationError as error:
+        raise ValidationError(problems_of(error)) from None
+
+
+def problems_of(error: pydantic.ValidationError) -> list[FieldProblem]:
+    """Every problem pydantic found, without the input it found it in."""
+    return [
+        FieldProblem(
+            field=".".join(str(part) for part in problem["loc"]),
+            code=problem["type"],
+            message=problem["msg"].removeprefix("Value error, "),
+        )
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+
+
+def _check_json(raw: bytes) -> None:
+    """Refuse what parsers disagree on (duplicate names, NaN; ASVS 1.5.3) and what cannot be stored (NUL, lone surrogates)."""
+    try:
+        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_short_int)
+    except (ValueError, RecursionError):
+        raise MalformedRequest("The body is not valid JSON.") from None
+    if not isinstance(value, dict):
+        raise MalformedRequest("The body must be a JSON object.")
+    problems = [
+        FieldProblem(path, "invalid_character", "Holds a character that is not allowed.")
+        for path, text in _texts(value)
+        if _unstorable(text)
+    ]
+    if problems:
+        raise ValidationError(problems)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate name")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > 40:
+        raise ValueError("number out of range")
+    return int(digits)
+
+
+def _texts(value: Any, path: str = "") -> list[tuple[str, str]]:  # any JSON value
+    if isinstance(value, str):
+        return [(path, value)]
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        items = [(f"{path}.{name}".lstrip("."), item) for name, item in value.items()]
+        if any(_unstorable(name) for name in value):
+            return [("", "\x00")]
+    elif isinstance(value, list):
+        items = [(f"{path}.{index}".lstrip("."), item) for index, item in enumerate(value)]
+    return [found for name, item in items for found in _texts(item, name)]
+
+
+def _unstorable(text: str) -> bool:
+    return "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text)

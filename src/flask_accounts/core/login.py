@@ -1,0 +1,186 @@
+"""The sign-in pipeline: the ONLY way to tokens.
+
+Every way of signing in proves a credential, builds a `LoginAttempt` and ends in `finish()`. There the
+account is read again under a lock, the gates are asked in order, and only then a session opens. So no
+way in can skip a gate, and a password change or a disabling that happens meanwhile wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from .errors import (
+    AccountDisabled,
+    AccountsError,
+    InvalidCredentials,
+    ReauthenticationRequired,
+    TokenExpired,
+    TokenMissing,
+    TokenRevoked,
+    WrongTokenType,
+)
+from .events import Client, Key, Reauthenticated, RefreshTokenReused, SessionEnded, SessionRefreshed, SignedIn, SignInFailed
+from .gates import Entry, LoginAttempt
+from .http import Call, Reply
+from .identity import Principal
+from .runtime import Runtime
+from .schemas import TokenResponse, UserSchema
+from .sessions import Rotation, SessionSettings, SessionState
+from .tokens import TokenPair, Tokens
+from .users import UserView
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """A finished sign-in."""
+
+    user: UserView
+    session: SessionState
+    tokens: TokenPair
+
+
+def active_gate(attempt: LoginAttempt, user: UserView) -> None:
+    """The first gate: a disabled account gets no session. Said only after a right credential."""
+    if not user.is_active:
+        raise AccountDisabled
+
+
+class LoginPipeline:
+    """Finishes sign-ins, refreshes them, and confirms presence."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def finish(self, attempt: LoginAttempt) -> SignIn:
+        """Walk the gates and open a session: three statements. Raises `InvalidCredentials` or what a gate raises."""
+        runtime = self._runtime
+        now = runtime.clock.now()
+        users = runtime.users
+        found = users.view_with(
+            attempt.user_id,
+            users.c["password_hash"].label("stored_hash"),
+            runtime.sessions.live_count(attempt.user_id, now),
+            lock=True,
+        )
+        if found is None or (attempt.verified_hash is not None and found[1]["stored_hash"] != attempt.verified_hash):
+            self.refuse(InvalidCredentials(), attempt.client, user_id=attempt.user_id)
+        user, row = found
+        try:
+            for gate in (active_gate, *runtime.gates):
+                gate(attempt, user)
+        except AccountsError as error:
+            self.refuse(error, attempt.client, user_id=attempt.user_id)
+        session = runtime.sessions.open(user.key, client=attempt.client, amr=attempt.amr, now=now)
+        most = runtime.setting(SessionSettings).max_per_user
+        if row["live_sessions"] >= most:
+            self._end_oldest(user.key, most)
+        runtime.events.emit(
+            SignedIn(user_id=user.key, actor_id=user.key, client=attempt.client, at=now, session_id=session.id, amr=session.amr)
+        )
+        return SignIn(user, session, runtime.get(Tokens).issue(session))
+
+    def _end_oldest(self, key: Key, keep: int) -> None:
+        now = self._runtime.clock.now()
+        for ended in self._runtime.sessions.end_oldest(key, keep=keep, now=now):
+            self._runtime.events.emit(SessionEnded(user_id=key, at=now, session_id=ended, reason="limit"))
+
+    def refuse(self, error: AccountsError, client: Client, *, user_id: Key | None = None, login: str | None = None) -> NoReturn:
+        """Remember a refused sign-in, for good, and raise `error`."""
+        runtime = self._runtime
+        runtime.events.emit(
+            SignInFailed(user_id=user_id, client=client, at=runtime.clock.now(), reason=error.error_code, login=login)
+        )
+        runtime.commit()
+        raise error
+
+    def refresh(self, call: Call[object], body_token: str | None) -> tuple[SignIn, str]:
+        """Exchange the request's refresh token for the next pair; also where the token was found. Two statements.
+
+        Raises `TokenRevoked` for an ended session and for reuse, which ends the session.
+        """
+        runtime = self._runtime
+        presented = runtime.get(Tokens).present(call.request, "refresh", body_token)
+        generation = presented.claims.get("gen")
+        if not isinstance(generation, int) or isinstance(generation, bool) or not 0 <= generation < 2**31:
+            raise TokenRevoked
+        now = runtime.clock.now()
+        runtime.enter(Entry("refresh", call.client, account=presented.claims["sub"]))
+        outcome, session, user = runtime.sessions.rotate(presented.session_id, generation, now)
+        if session is None or user is None or outcome is Rotation.DEAD or str(user.key) != presented.claims["sub"]:
+            raise TokenRevoked
+        if outcome is Rotation.REUSED:
+            about = {"user_id": user.key, "client": call.client, "at": now, "session_id": session.id}
+            runtime.events.emit(RefreshTokenReused(**about))
+            runtime.events.emit(SessionEnded(**about, reason="reuse"))
+            runtime.commit()
+            raise TokenRevoked
+        if outcome is Rotation.ROTATED:
+            runtime.events.emit(
+                SessionRefreshed(user_id=user.key, actor_id=user.key, client=call.client, at=now, session_id=session.id)
+            )
+        return SignIn(user, session, runtime.get(Tokens).issue(session)), presented.location
+
+    def sign_out(self, call: Call[object], body_token: str | None) -> None:
+        """End the session of the request's access or refresh token: both die at once. Ending it twice is no error.
+
+        Raises what is wrong with the token, if neither is good.
+        """
+        runtime = self._runtime
+        tokens = runtime.get(Tokens)
+        try:
+            presented = tokens.present(call.request, "access")
+        except (TokenMissing, TokenExpired, WrongTokenType):
+            presented = tokens.present(call.request, "refresh", body_token)
+        key = runtime.users.parse_key(presented.claims["sub"])
+        now = runtime.clock.now()
+        if key is not None and runtime.sessions.end(presented.session_id, reason="logout", now=now, key=key):
+            runtime.events.emit(
+                SessionEnded(
+                    user_id=key, actor_id=key, client=call.client, at=now, session_id=presented.session_id, reason="logout"
+                )
+            )
+
+    def reauthenticate(self, principal: Principal, client: Client) -> SignIn:
+        """A new pair with the present moment as `auth_time`, after the caller proved presence again."""
+        runtime = self._runtime
+        if principal.session_id is None:
+            raise ReauthenticationRequired
+        now = runtime.clock.now()
+        runtime.sessions.confirm(principal.session_id, now)
+        found = runtime.sessions.find(principal.session_id)
+        if found is None or not found[0].is_live(now):
+            raise TokenRevoked
+        session, user = found
+        runtime.events.emit(Reauthenticated(user_id=user.key, actor_id=user.key, client=client, at=now, session_id=session.id))
+        return SignIn(user, session, runtime.get(Tokens).issue(session))
+
+
+def token_body(runtime: Runtime, sign_in: SignIn, *, in_body: bool) -> TokenResponse:
+    """The token response; the tokens themselves only `in_body`."""
+    pair = sign_in.tokens
+    return runtime.schemas.get(TokenResponse).model_construct(
+        **({"access_token": pair.access_token, "refresh_token": pair.refresh_token} if in_body else {}),
+        token_type="Bearer",  # noqa: S106  # a scheme's name, not a secret
+        expires_in=pair.expires_in,
+        refresh_expires_in=pair.refresh_expires_in,
+        user=runtime.schemas.get(UserSchema).model_validate(sign_in.user, from_attributes=True),
+    )
+
+
+def token_reply(call: Call[object], sign_in: SignIn, *, location: str | None = None, status: int = 200) -> Reply:
+    """Answer with tokens: by the way the client's own came, or the one it asks for."""
+    tokens = call.runtime.get(Tokens)
+    by_cookie = (location or tokens.transport(call.request)) == "cookies"
+    body = token_body(call.runtime, sign_in, in_body=not by_cookie)
+    return Reply(
+        body.model_dump(mode="json", exclude_unset=True),
+        status,
+        decorate=(lambda response: tokens.respond(response, sign_in.tokens)) if by_cookie else None,
+    )
+
+
+def signed_out_reply(call: Call[object], reply: Reply) -> Reply:
+    """`reply`, also expiring the token cookies (ASVS 14.3.1)."""
+    reply.decorate = call.runtime.get(Tokens).clear
+    return reply

@@ -1,0 +1,211 @@
+"""The user mixin, the column types, and the factory that turns a feature's mixin into a table.
+
+Mixins first, factory second: `Accounts` builds a model from each mixin unless the host passes an own
+subclass of it. Foreign keys to the user state no type, so they take the host's key type.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, validates
+
+from .errors import ConfigurationError
+from .policies import MAX_EMAIL, MAX_USERNAME, email_form, folded
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime with microseconds on every database.
+
+    PostgreSQL keeps the zone itself; SQLite and MariaDB hold the UTC wall time. It renders itself in
+    migrations as the plain `sa.DateTime` it stands for, so a migration needs no import of this package.
+    """
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(timezone=True)
+        # MariaDB drops fractions of a second unless told the precision.
+        self._variant_mapping = self._variant_mapping.union({name: _MariaUtcDateTime() for name in ("mysql", "mariadb")})
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Aware values only: a naive time would mean something else on each machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("A datetime needs a time zone here; use datetime.now(UTC).")
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        """Always aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def __repr__(self) -> str:
+        return "DateTime(timezone=True)"
+
+
+class _MariaUtcDateTime(UtcDateTime):
+    """The same on MariaDB and MySQL."""
+
+    impl = mysql.DATETIME
+    cache_ok = True
+
+    def __init__(self) -> None:
+        sa.types.TypeDecorator.__init__(self, fsp=6)
+
+    def __repr__(self) -> str:
+        return "DATETIME(fsp=6)"
+
+
+# Alembic writes `<module>.<repr>` for types it does not know and imports nothing; under these names it
+# writes `sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), 'mysql')`, which is what the
+# migration should say, and imports what that needs.
+UtcDateTime.__module__ = "sqlalchemy.types"
+_MariaUtcDateTime.__module__ = "sqlalchemy.dialects.mysql"
+
+
+def utc_now() -> datetime:
+    """The time for column defaults; services give their own clock's time."""
+    return datetime.now(UTC)
+
+
+def uuid7(now: datetime | None = None) -> UUID:
+    """A version 7 UUID (RFC 9562 section 5.7): time-ordered, 74 random bits."""
+    milliseconds = int((now or utc_now()).timestamp() * 1000)
+    value = (milliseconds & ((1 << 48) - 1)) << 80 | secrets.randbits(80)
+    return UUID(int=value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62)
+
+
+class UserMixin:
+    """What a user class needs; subclass it together with `db.Model`.
+
+        class User(UserMixin, db.Model):
+            __tablename__ = "people"
+            posts = db.relationship("Post", back_populates="author")
+
+    The key is an int named `id`. For UUIDv7 keys put `UuidKeyMixin` before it; for an own key define
+    `id` in the class (or `id = None` and a column of another name).
+    """
+
+    id: Mapped[Any] = mapped_column(sa.Integer, primary_key=True, sort_order=-10)
+    email: Mapped[str] = mapped_column(sa.String(MAX_EMAIL), unique=True, nullable=False)
+    username: Mapped[str | None] = mapped_column(sa.String(MAX_USERNAME), nullable=True)
+    username_normalized: Mapped[str | None] = mapped_column(sa.String(MAX_USERNAME), unique=True, nullable=True)
+    password_hash: Mapped[str | None] = mapped_column(sa.String(512), nullable=True)
+    is_active: Mapped[bool] = mapped_column(sa.Boolean, nullable=False, default=True)
+    email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now, index=True)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now, onupdate=utc_now)
+
+    @validates("email")
+    def _normalise_email(self, key: str, value: str) -> str:
+        return email_form(value)
+
+    @validates("username")
+    def _normalise_username(self, key: str, value: str | None) -> str | None:
+        self.username_normalized = None if value is None else folded(value)
+        return value
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the owner has proved to read mail sent to `email`."""
+        return self.email_verified_at is not None
+
+    def set_password(self, password: str) -> None:
+        """Hash `password` into `password_hash` with the app's hasher (256 characters at the most).
+
+        The bare column write for fixtures and imports: no policy is applied and no session ends. Use
+        `accounts.passwords.set(user, password)` for both.
+        """
+        self.password_hash = current_app.extensions["accounts"].hasher.hash(password)
+
+    def check_password(self, password: str) -> bool:
+        """Whether `password` is the right one; an account without a password never matches."""
+        return bool(current_app.extensions["accounts"].hasher.verify(password, self.password_hash))
+
+    def to_dict(self) -> dict[str, Any]:  # JSON values
+        """The account as the API shows it (the host's `UserSchema` if there is one), JSON-ready."""
+        shown: dict[str, Any] = current_app.extensions["accounts"].show(self)
+        return shown
+
+
+class UuidKeyMixin:
+    """Makes the key a UUIDv7: `class User(UuidKeyMixin, UserMixin, db.Model)`."""
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True, default=uuid7, sort_order=-10)
+
+
+ModelT = TypeVar("ModelT")
+
+
+class OwnedByUser:
+    """Base of mixins whose rows belong to an account and go with it."""
+
+    __accounts_user_table__: sa.Table
+
+    @declared_attr
+    def user_id(cls) -> Mapped[Any]:
+        """The owner's key, of the host's own type."""
+        key = primary_key(cls.__accounts_user_table__)
+        return mapped_column(sa.ForeignKey(key, ondelete="CASCADE"), nullable=False, index=True)
+
+
+def primary_key(table: sa.Table) -> sa.Column[Any]:
+    """The table's one key column; `ConfigurationError` for a composite key."""
+    columns = list(table.primary_key.columns)
+    if len(columns) != 1:
+        names = ", ".join(column.name for column in columns) or "none"
+        raise ConfigurationError(
+            f"The user table {table.name!r} needs a key of one column (it has: {names}). "
+            "Make one column the primary key and give the others a unique constraint."
+        )
+    return columns[0]
+
+
+def build_model(db: SQLAlchemy, mixin: type, table_name: str, user_table: sa.Table | None = None) -> type[Any]:
+    """A model class of `mixin` on `db`, named after it: `SessionMixin` becomes `AccountsSession`."""
+    name = "Accounts" + mixin.__name__.removesuffix("Mixin")
+    attributes: dict[str, Any] = {"__tablename__": table_name, "__module__": mixin.__module__}
+    if user_table is not None:
+        attributes["__accounts_user_table__"] = user_table
+    return type(name, (mixin, db.Model), attributes)
+
+
+REQUIRED = (
+    "email",
+    "username",
+    "username_normalized",
+    "password_hash",
+    "is_active",
+    "email_verified_at",
+    "created_at",
+    "updated_at",
+)
+
+
+def check_user_model(model: type[Any]) -> None:
+    """Refuse a user class that is not mapped, lacks a column, or has a composite key."""
+    try:
+        mapper = sa.inspect(model, raiseerr=True)
+        mapper.local_table  # noqa: B018  # a class that is no mapper has none
+    except (sa.exc.NoInspectionAvailable, AttributeError):
+        raise ConfigurationError(
+            f"user_model={model!r} is not a mapped class. Write `class User(UserMixin, db.Model): ...` and pass that."
+        ) from None
+    missing = [name for name in REQUIRED if name not in mapper.attrs]
+    if missing:
+        raise ConfigurationError(
+            f"The user class {model.__name__} lacks {', '.join(missing)}. Let it inherit from flask_accounts.UserMixin."
+        )
+    primary_key(mapper.local_table)

@@ -1,0 +1,148 @@
+"""Runtime: everything kept for ONE app, in `app.extensions["accounts"]`. Read-only once the app has started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from flask import current_app
+from flask_sqlalchemy import SQLAlchemy
+
+from .clock import Clock
+from .errors import ConfigurationError
+from .events import EventBus, Key
+from .gates import Entry, EntryCheck, Gate
+from .mail import MailRoom
+from .passwords import BoundedHasher, PasswordSettings
+from .policies import PasswordCheck, PasswordContext, check_password
+from .schemas import SchemaBook, UserSchema
+from .sessions import SessionStore
+from .settings import Settings
+from .users import UserStore, UserView
+
+ServiceT = TypeVar("ServiceT")
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+EXTENSION = "accounts"
+
+
+class Runtime:
+    """What one app's requests, commands and services work with."""
+
+    def __init__(
+        self,
+        *,
+        db: SQLAlchemy,
+        settings: Mapping[type[Settings], Settings],
+        schemas: SchemaBook,
+        users: UserStore,
+        sessions: SessionStore,
+        events: EventBus,
+        hasher: BoundedHasher,
+        password_checks: Sequence[PasswordCheck],
+        mail: MailRoom,
+        clock: Clock,
+        debug: bool,
+        models: Mapping[type, type],
+        permissions: Mapping[str, str],
+        openapi: Callable[..., dict[str, Any]],
+    ) -> None:
+        self.db = db
+        self.settings = settings
+        self.schemas = schemas
+        self.users = users
+        self.sessions = sessions
+        self.events = events
+        self.hasher = hasher
+        self.password_checks = tuple(password_checks)
+        self.entry_checks: tuple[EntryCheck, ...] = ()
+        self.gates: tuple[Gate, ...] = ()
+        self.mail = mail
+        self.clock = clock
+        self.debug = debug
+        """The app is in debug or testing mode."""
+        self.permissions = dict(permissions)
+        """Every permission the features ask for, and what it allows."""
+        self.openapi = openapi
+        """Makes the OpenAPI document of this app; takes `title`."""
+        self._models = models
+        self._purgers: list[Callable[[], int]] = []
+        self._erasers: list[Callable[[Key], None]] = []
+        self._services: dict[type[Any], object] = {}
+
+    def provide(self, kind: type[ServiceT], service: ServiceT) -> None:
+        """Make `service` the answer to `get(kind)`. At start only."""
+        self._services[kind] = service
+
+    def get(self, kind: type[ServiceT]) -> ServiceT:
+        """The service of this kind, or of the subclass a host put in its place."""
+        try:
+            return cast(ServiceT, self._services[kind])
+        except KeyError:
+            raise ConfigurationError(f"{kind.__name__} is not there: add its feature to Accounts(features=[...]).") from None
+
+    def setting(self, kind: type[SettingsT]) -> SettingsT:
+        """The settings of this class, as read from the app's config."""
+        return cast(SettingsT, self.settings[kind])
+
+    def model(self, mixin: type) -> Any:  # a mapped class, built or the host's own
+        """The model of a feature's mixin."""
+        return self._models[mixin]
+
+    def attach(
+        self,
+        *,
+        entry_checks: Sequence[EntryCheck] = (),
+        gates: Sequence[Gate] = (),
+        erase: Callable[[Key], None] | None = None,
+        purge: Callable[[], int] | None = None,
+    ) -> None:
+        """Plug a feature into the pipelines: its checks, its gates, its part of deleting an account and of purging. At start only."""
+        self.entry_checks += tuple(entry_checks)
+        self.gates += tuple(gates)
+        if erase:
+            self._erasers.append(erase)
+        if purge:
+            self._purgers.append(purge)
+
+    def purge(self) -> int:
+        """Delete the rows whose time is over; returns how many."""
+        return self.sessions.purge(self.clock.now()) + sum(purger() for purger in self._purgers)
+
+    def erase(self, key: Key) -> None:
+        """Remove everything stored about an account but its own row."""
+        self.sessions.delete_all(key)
+        for eraser in self._erasers:
+            eraser(key)
+
+    def enter(self, entry: Entry) -> None:
+        """Ask every entry check; the first to refuse raises."""
+        for check in self.entry_checks:
+            check(entry)
+
+    def commit(self) -> None:
+        """Make what was done so far last. Routes commit once at their end; only a refusal that must be remembered commits earlier."""
+        self.db.session.commit()
+
+    @property
+    def context_words(self) -> tuple[str, ...]:
+        """Words that make a password guessable here."""
+        return self.setting(PasswordSettings).context_words
+
+    def new_password_hash(self, password: str, *, email: str | None, username: str | None, field: str = "password") -> str:
+        """The hash of a password that is to be set; `ValidationError` on `field` if the policy refuses it."""
+        check_password(password, PasswordContext(email, username, self.context_words), self.password_checks, field=field)
+        return self.hasher.hash(password)
+
+    def show(self, user: Any) -> dict[str, Any]:  # an object of the host's class, a view or a key; JSON values
+        """The account as the API shows it, JSON-ready."""
+        view = user if isinstance(user, UserView) else self.users.view(self.users.key_of(user))
+        return self.schemas.get(UserSchema).model_validate(view, from_attributes=True).model_dump(mode="json")
+
+
+def current_accounts() -> Runtime:
+    """The Runtime of the current app; `ConfigurationError` where none was set up."""
+    try:
+        return cast(Runtime, current_app.extensions[EXTENSION])
+    except KeyError:
+        raise ConfigurationError("This app has no accounts. Call accounts.init_app(app) when you create it.") from None

@@ -1,0 +1,191 @@
+"""The shapes the core itself reads and answers with, and how a host's own take their place.
+
+A host subclasses one and names it: `Accounts(db, schemas={UserSchema: MyUser})`. From then on every
+route, answer and the OpenAPI document use the host's, also where it stands inside another shape.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from uuid import UUID
+
+import pydantic
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from .errors import ConfigurationError
+from .passwords import MAX_LENGTH
+from .policies import MAX_EMAIL, MAX_USERNAME, PasswordContext, check_username, normalise_email
+
+SchemaT = TypeVar("SchemaT", bound=BaseModel)
+
+
+class Input(BaseModel):
+    """Base of request bodies and queries: unknown members are refused by name (ASVS 15.3.3)."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Output(BaseModel):
+    """Base of answers; read from attributes, so views of rows and ORM objects both serve."""
+
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+
+
+def _new_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    runtime = (info.context or {}).get("accounts")
+    if runtime is not None:
+        context = PasswordContext(email=info.data.get("email"), username=info.data.get("username"), words=runtime.context_words)
+        for check in runtime.password_checks:
+            if problem := check(value.get_secret_value(), context):
+                raise PydanticCustomError(problem.code, problem.message)  # type: ignore[arg-type]  # wants a literal
+    return value
+
+
+def _email(value: str) -> str:
+    try:
+        return normalise_email(value)
+    except ValueError as error:
+        raise PydanticCustomError("email_invalid", "{reason}", {"reason": str(error)}) from None
+
+
+def _username(value: str) -> str:
+    try:
+        return check_username(value)
+    except ValueError as error:
+        raise PydanticCustomError("username_invalid", "{reason}", {"reason": str(error)}) from None
+
+
+EmailAddress = Annotated[str, Field(max_length=MAX_EMAIL, json_schema_extra={"format": "email"}), AfterValidator(_email)]
+"""An e-mail address in its canonical form."""
+Username = Annotated[str, Field(max_length=MAX_USERNAME), AfterValidator(_username)]
+"""A username that is fit, as typed (in NFKC)."""
+Password = Annotated[SecretStr, Field(max_length=MAX_LENGTH)]
+"""A password to be checked: any, up to the length that is ever hashed."""
+NewPassword = Annotated[SecretStr, Field(max_length=MAX_LENGTH), AfterValidator(_new_password)]
+"""A password to be set: fit by the policy. Declare it after `email` and `username`, which it is compared with."""
+
+
+class UserSchema(Output):
+    """An account as its owner and administrators see it. Subclass it to show own columns."""
+
+    id: int | UUID | str
+    username: str | None
+    email: str
+    email_verified: bool
+    is_active: bool
+    roles: list[str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class PublicUserSchema(Output):
+    """An account as any signed-in person sees it where the directory is open."""
+
+    id: int | UUID | str
+    username: str | None
+    created_at: datetime
+
+
+class TokenResponse(Output):
+    """A finished sign-in. With cookie transport the two tokens are not in the body."""
+
+    access_token: str | None = None
+    """For `Authorization: Bearer`; absent with cookie transport."""
+    refresh_token: str | None = None
+    """Good for one use at `POST /refresh`; absent with cookie transport."""
+    token_type: str = "Bearer"  # noqa: S105  # a scheme's name, not a secret
+    expires_in: int
+    """Seconds until the access token expires."""
+    refresh_expires_in: int
+    """Seconds until the refresh token expires if it is not used."""
+    user: UserSchema
+
+
+class MessageResponse(Output):
+    """A short confirmation."""
+
+    message: str
+
+
+class FieldProblemSchema(Output):
+    """One problem with one member of the input."""
+
+    field: str
+    code: str
+    message: str
+
+
+class ProblemSchema(Output):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable, UPPER_SNAKE."""
+    error: str
+    """The same sentence as `title`."""
+    errors: list[FieldProblemSchema] = Field(default_factory=list)
+    """All problems with the input, for `VALIDATION_ERROR`."""
+
+
+class SchemaBook:
+    """Which schema serves where: the host's own for a base, and the precise type of the user's key."""
+
+    def __init__(self, own: Mapping[type[BaseModel], type[BaseModel]], key_type: type) -> None:
+        for base, schema in own.items():
+            if not (isinstance(schema, type) and issubclass(schema, base)):
+                raise ConfigurationError(
+                    f"schemas={{{base.__name__}: {schema!r}}}: the schema must be a subclass of {base.__name__}."
+                )
+        self._key_type = key_type
+        self._resolved: dict[type[BaseModel], type[BaseModel]] = {}
+        self._derived: dict[Callable[[SchemaBook], type[BaseModel]], type[BaseModel]] = {}
+        self._own = dict(own)
+
+    def get(self, schema: type[SchemaT]) -> type[SchemaT]:
+        """The schema that serves where the code names `schema`."""
+        if schema not in self._resolved:
+            self._resolved[schema] = self._resolve(schema)
+        return cast(type[SchemaT], self._resolved[schema])
+
+    def of(self, shape: type[BaseModel] | Callable[[SchemaBook], type[BaseModel]]) -> type[BaseModel]:
+        """The schema of a route's declared shape: as `get`, or derived by the function it is (once)."""
+        if isinstance(shape, type):
+            return self.get(shape)
+        if shape not in self._derived:
+            self._derived[shape] = shape(self)
+        return self._derived[shape]
+
+    def _resolve(self, schema: type[BaseModel]) -> type[BaseModel]:
+        schema = self._own.get(schema, schema)
+        changed: dict[str, Any] = {}
+        for name, field in schema.model_fields.items():
+            annotation = self.replace(field.annotation)
+            if annotation is not field.annotation:
+                changed[name] = (annotation, field)
+        if not changed:
+            return schema
+        return pydantic.create_model(
+            schema.__name__, __base__=schema, __doc__=schema.__doc__, __module__=schema.__module__, **changed
+        )
+
+    def replace(self, annotation: Any) -> Any:  # any type expression
+        """The type expression with every schema in it replaced by the one that serves in its place."""
+        if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, Output):
+            return self.get(annotation)
+        if annotation == int | UUID | str:  # the key of a user
+            return self._key_type
+        arguments = get_args(annotation)
+        if not arguments:
+            return annotation
+        replaced = tuple(self.replace(argument) for argument in arguments)
+        if replaced == arguments:
+            return annotation
+        origin = get_origin(annotation)
+        return Union[replaced] if origin in (Union, types.UnionType) else origin[replaced]  # noqa: UP007  # built from values

@@ -1,0 +1,261 @@
+"""Sessions: one row per sign-in, the root of every token.
+
+Access and refresh tokens carry the row's id; the row holds a rotation counter (`generation`). A
+refresh is one compare-and-swap UPDATE. No table grows with token use, and no token lies at rest.
+
+The lock order is: the user's row first, then session rows. Opening a session holds a share lock on the
+user's row, so disabling, deleting or a password change waits for it, or makes it fail.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .events import Client, Key
+from .models import OwnedByUser, UtcDateTime, uuid7
+from .settings import Settings
+from .users import UserStore, UserView
+
+
+class SessionSettings(Settings):
+    """How long sessions live. The idle lifetime is Flask-JWT-Extended's `JWT_REFRESH_TOKEN_EXPIRES`."""
+
+    prefix = "sessions"
+
+    absolute_lifetime: timedelta = timedelta(days=30)
+    """Longest life of a session, however much it is used (ASVS 7.3.2). Seconds, an ISO 8601 duration or a timedelta."""
+    grace_window: timedelta = timedelta(seconds=10)
+    """How long a refresh token that was just used still gets the current pair again (two tabs, a lost answer); 0 turns it off."""
+    fresh_for: timedelta = timedelta(minutes=15)
+    """How long after signing in or reauthenticating a session passes where recent authentication is asked for."""
+    max_per_user: int = 50
+    """Most sessions one account has at once; opening one more ends the oldest (ASVS 7.1.2)."""
+
+
+class SessionMixin(OwnedByUser):
+    """The table of sessions."""
+
+    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True, sort_order=-10)
+    generation: Mapped[int] = mapped_column(sa.Integer, nullable=False, default=0)
+    rotated_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+    authenticated_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+    idle_expires_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
+    end_reason: Mapped[str | None] = mapped_column(sa.String(32), nullable=True)
+    amr: Mapped[str] = mapped_column(sa.String(64), nullable=False)
+    ip_address: Mapped[str | None] = mapped_column(sa.String(45), nullable=True)
+    user_agent: Mapped[str | None] = mapped_column(sa.String(255), nullable=True)
+
+
+class RevokedTokenMixin:
+    """Tokens that host code minted without a session and then revoked; rows go when the token would have expired."""
+
+    jti: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, index=True)
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """One session's row."""
+
+    id: UUID
+    user_id: Key
+    generation: int
+    rotated_at: datetime | None
+    created_at: datetime
+    authenticated_at: datetime
+    last_used_at: datetime
+    idle_expires_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    amr: tuple[str, ...]
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+    def is_live(self, now: datetime) -> bool:
+        """Neither ended nor past its idle or absolute lifetime."""
+        return self.ended_at is None and now < self.idle_expires_at and now < self.expires_at
+
+
+class Rotation(enum.Enum):
+    """What became of a refresh."""
+
+    ROTATED = "rotated"
+    """The next generation was made."""
+    REPEATED = "repeated"
+    """The token was used a moment ago; the current generation is handed out again."""
+    REUSED = "reused"
+    """An older generation came back: the session has been ended."""
+    DEAD = "dead"
+    """There is no such live session, or its account is disabled."""
+
+
+_COLUMNS = tuple(name for name in SessionState.__dataclass_fields__)
+
+
+class SessionStore:
+    """Opens, reads, rotates and ends sessions. Takes the time from its callers."""
+
+    def __init__(
+        self, users: UserStore, model: type[Any], revoked: type[Any], settings: SessionSettings, idle_lifetime: timedelta
+    ) -> None:
+        self._users = users
+        self.model = model
+        self._table: sa.Table = model.__table__
+        self._revoked: sa.Table = revoked.__table__
+        self._settings = settings
+        self._idle_lifetime = idle_lifetime
+        own = [self._table.c[name].label(f"s_{name}") for name in _COLUMNS]
+        source = self._table.join(users.table, users.key_column == self._table.c.user_id)
+        # Built once: the statement that authenticates every request.
+        self._by_id = (
+            sa.select(*own, *users.columns())
+            .select_from(users.joined(source, users.key_column))
+            .where(self._table.c.id == sa.bindparam("session_id", type_=sa.Uuid))
+        )
+
+    def find(self, session_id: UUID) -> tuple[SessionState, UserView] | None:
+        """The session with its account, roles and permissions, in one statement; None if there is none."""
+        rows = self._users.execute(self._by_id, {"session_id": session_id}).mappings().all()
+        return (_state(rows[0]), self._users.read(rows)) if rows else None
+
+    def live_count(self, key: Key, now: datetime) -> sa.ColumnElement[int]:
+        """How many live sessions the account has, as a column for another select."""
+        counted = sa.select(sa.func.count()).select_from(self._table).where(self._live(key, now))
+        return counted.scalar_subquery().label("live_sessions")
+
+    def open(self, key: Key, *, client: Client, amr: Sequence[str], now: datetime) -> SessionState:
+        """A new session for the account. The id is always made here; nothing a client sends can choose it (ASVS 7.2.4)."""
+        expires_at = now + self._settings.absolute_lifetime
+        state = SessionState(
+            id=uuid7(now), user_id=key, generation=0, rotated_at=None, created_at=now, authenticated_at=now,
+            last_used_at=now, idle_expires_at=min(now + self._idle_lifetime, expires_at), expires_at=expires_at,
+            ended_at=None, amr=tuple(amr), ip_address=_cut(client.address, 45), user_agent=_cut(client.user_agent, 255),
+        )  # fmt: skip
+        values = {name: getattr(state, name) for name in _COLUMNS} | {"amr": " ".join(state.amr)}
+        self._users.execute(sa.insert(self._table).values(values))
+        return state
+
+    def rotate(self, session_id: UUID, generation: int, now: datetime) -> tuple[Rotation, SessionState | None, UserView | None]:
+        """Exchange `generation` for the next one: a compare-and-swap, then one read; two statements in all.
+
+        The UPDATE comes first on purpose: it sees the newest row also where a read would have fixed an
+        older snapshot (MariaDB's repeatable read).
+        """
+        users, table = self._users, self._table
+        active = sa.exists().where(users.key_column == table.c.user_id, users.c["is_active"].is_(True))
+        idle = now + self._idle_lifetime
+        swapped = users.execute(
+            sa.update(table)
+            .where(
+                table.c.id == session_id, table.c.generation == generation, table.c.ended_at.is_(None),
+                table.c.idle_expires_at > now, table.c.expires_at > now, active,
+            )
+            .values(
+                generation=generation + 1, rotated_at=now, last_used_at=now,
+                idle_expires_at=sa.case((table.c.expires_at < idle, table.c.expires_at), else_=sa.literal(idle, UtcDateTime)),
+            )
+        ).rowcount  # fmt: skip
+        found = self.find(session_id)
+        if found is None:
+            return Rotation.DEAD, None, None
+        state, user = found
+        if swapped:
+            return Rotation.ROTATED, state, user
+        if not state.is_live(now) or not user.is_active:
+            return Rotation.DEAD, state, user
+        just_now = state.rotated_at is not None and now - state.rotated_at < self._settings.grace_window
+        if generation == state.generation - 1 and just_now:
+            return Rotation.REPEATED, state, user
+        self.end(session_id, reason="reuse", now=now)
+        return Rotation.REUSED, state, user
+
+    def confirm(self, session_id: UUID, now: datetime) -> None:
+        """Note that the person behind the session proved presence just now."""
+        self._users.execute(sa.update(self._table).where(self._table.c.id == session_id).values(authenticated_at=now))
+
+    def end(self, session_id: UUID, *, reason: str, now: datetime, key: Key | None = None) -> bool:
+        """End one session (of the account `key`, if given); False when there was none to end."""
+        condition = [self._table.c.id == session_id, self._table.c.ended_at.is_(None)]
+        if key is not None:
+            condition.append(self._table.c.user_id == key)
+        statement = sa.update(self._table).where(*condition).values(ended_at=now, end_reason=reason)
+        return bool(self._users.execute(statement).rowcount)
+
+    def end_all(self, key: Key, *, reason: str, now: datetime, except_for: UUID | None = None) -> list[UUID]:
+        """End every live session of the account but `except_for`; returns the ended ones' ids."""
+        ids = self._users.execute(sa.select(self._table.c.id).where(self._live(key, now)).with_for_update()).scalars()
+        ended = [session_id for session_id in ids if session_id != except_for]
+        # By account and not by the ids just read: a session that slipped in between must die too.
+        condition = [self._table.c.user_id == key, self._table.c.ended_at.is_(None)]
+        if except_for is not None:
+            condition.append(self._table.c.id != except_for)
+        self._users.execute(sa.update(self._table).where(*condition).values(ended_at=now, end_reason=reason))
+        return ended
+
+    def end_oldest(self, key: Key, *, keep: int, now: datetime) -> list[UUID]:
+        """End the account's oldest live sessions so that `keep` are left."""
+        by_age = (
+            sa.select(self._table.c.id)
+            .where(self._live(key, now))
+            .order_by(self._table.c.created_at.desc(), self._table.c.id.desc())
+        )
+        surplus = list(self._users.execute(by_age.offset(keep).limit(1000)).scalars())
+        if surplus:
+            statement = sa.update(self._table).where(self._table.c.id.in_(surplus), self._table.c.ended_at.is_(None))
+            self._users.execute(statement.values(ended_at=now, end_reason="limit"))
+        return surplus
+
+    def live(self, key: Key, now: datetime) -> list[SessionState]:
+        """The account's live sessions, last used first."""
+        own = [self._table.c[name].label(f"s_{name}") for name in _COLUMNS]
+        statement = sa.select(*own).where(self._live(key, now)).order_by(self._table.c.last_used_at.desc(), self._table.c.id.desc())
+        return [_state(row) for row in self._users.execute(statement).mappings()]
+
+    def delete_all(self, key: Key) -> None:
+        """Remove every session row of the account (it is being deleted)."""
+        self._users.execute(sa.delete(self._table).where(self._table.c.user_id == key))
+
+    def revoke_token(self, jti: str, expires_at: datetime) -> None:
+        """Revoke one token that has no session; twice is no error (RFC 7009 section 2.2)."""
+        if not self.is_token_revoked(jti):
+            self._users.execute(sa.insert(self._revoked).values(jti=jti, expires_at=expires_at))
+
+    def is_token_revoked(self, jti: str) -> bool:
+        """Whether a token without a session was revoked."""
+        return self._users.execute(sa.select(self._revoked.c.jti).where(self._revoked.c.jti == jti)).first() is not None
+
+    def purge(self, now: datetime) -> int:
+        """Delete the rows of sessions and revoked tokens whose time is over; returns how many."""
+        over = sa.or_(self._table.c.expires_at <= now, self._table.c.idle_expires_at <= now, self._table.c.ended_at.is_not(None))
+        gone = self._users.execute(sa.delete(self._table).where(over)).rowcount
+        gone += self._users.execute(sa.delete(self._revoked).where(self._revoked.c.expires_at <= now)).rowcount
+        return gone
+
+    def _live(self, key: Key, now: datetime) -> sa.ColumnElement[bool]:
+        table = self._table
+        return sa.and_(table.c.user_id == key, table.c.ended_at.is_(None), table.c.idle_expires_at > now, table.c.expires_at > now)
+
+
+def _state(row: sa.RowMapping) -> SessionState:
+    values = {name: row[f"s_{name}"] for name in _COLUMNS}
+    values["amr"] = tuple(values["amr"].split())
+    return SessionState(**values)
+
+
+def _cut(text: str | None, length: int) -> str | None:
+    if text is None:
+        return None
+    # What a database cannot hold, or a log should not show, is left out (ASVS 16.4.1).
+    return "".join(char for char in text if char.isprintable())[:length]

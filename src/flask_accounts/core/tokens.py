@@ -1,0 +1,412 @@
+"""JWT in and out. The only importer of Flask-JWT-Extended, whose configuration drives it.
+
+Tokens are signed and verified here with PyJWT under `JWT_*` configuration, so that time comes from the
+app's clock, older keys verify during a rotation, and each way a token can be wrong has its own code
+(RFC 6750, RFC 8725). Plain `@jwt_required()` in host code goes the same way: the manager made here
+decodes through `Tokens`, and a host's own manager is asked to honour revocation where it has no own say.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import flask_jwt_extended.config
+import jwt
+from flask import Flask, Request, Response, current_app
+from flask_jwt_extended import JWTManager, set_access_cookies, set_refresh_cookies, unset_jwt_cookies
+from flask_jwt_extended.default_callbacks import (
+    default_additional_claims_callback,
+    default_blocklist_callback,
+    default_decode_key_callback,
+)
+from pydantic import SecretStr
+
+from .errors import (
+    AccountsError,
+    AuthenticationError,
+    ConfigurationError,
+    CsrfFailed,
+    InvalidToken,
+    ReauthenticationRequired,
+    TokenExpired,
+    TokenMissing,
+    TokenRevoked,
+    WrongTokenType,
+)
+from .passwords import same_secret
+from .runtime import Runtime
+from .sessions import SessionSettings, SessionState
+from .settings import Settings
+
+MANAGER = "flask-jwt-extended"
+MAX_TOKEN = 8192
+"""Longest token that is looked at, in characters (ASVS 15.2.2)."""
+TRANSPORT_HEADER = "X-Token-Transport"
+"""Where both headers and cookies are allowed, a client names the one it wants its tokens by."""
+
+config = flask_jwt_extended.config.config
+
+
+class TokenSettings(Settings):
+    """Signing keys of the past. The current key is Flask-JWT-Extended's `JWT_SECRET_KEY`, or Flask's `SECRET_KEY`."""
+
+    prefix = "tokens"
+
+    previous_keys: tuple[SecretStr, ...] = ()
+    """Signing keys that are no longer used but still verify, while a key rotation runs its course (ASVS 11.2.2)."""
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """An access and a refresh token of one generation; lifetimes in whole seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    refresh_expires_in: int
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A verified token as a request presented it: its claims, and whether by `headers`, `cookies` or `json`."""
+
+    claims: Mapping[str, Any]  # what the issuer put in
+    location: str
+
+    @property
+    def session_id(self) -> UUID:
+        """The session the token belongs to; `InvalidToken` if it names none."""
+        try:
+            return UUID(self.claims["sid"])
+        except (KeyError, ValueError, TypeError, AttributeError):
+            raise InvalidToken from None
+
+    @property
+    def auth_time(self) -> datetime:
+        """When the person behind it last proved presence."""
+        return _time(self.claims, "auth_time")
+
+
+class Tokens:
+    """Makes tokens of sessions, and reads them back."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    # Out
+
+    def issue(self, session: SessionState) -> TokenPair:
+        """Access and refresh token for the current generation of `session`."""
+        now = self._runtime.clock.now()
+        access_life = min(_lifetime(config.access_expires), session.expires_at - now)
+        refresh_life = min(session.idle_expires_at, session.expires_at) - now
+        fresh_until = session.authenticated_at + self._runtime.setting(SessionSettings).fresh_for
+        common = {
+            "sub": str(session.user_id),
+            "sid": str(session.id),
+            "auth_time": int(session.authenticated_at.timestamp()),
+            "amr": list(session.amr),
+        }
+        return TokenPair(
+            access_token=self._encode(common | {"type": "access", "fresh": fresh_until.timestamp()}, now, access_life),
+            refresh_token=self._encode(common | {"type": "refresh", "fresh": False, "gen": session.generation}, now, refresh_life),
+            expires_in=int(access_life.total_seconds()),
+            refresh_expires_in=int(refresh_life.total_seconds()),
+        )
+
+    def _encode(self, claims: dict[str, Any], now: datetime, lifetime: timedelta) -> str:
+        payload: dict[str, Any] = {}
+        extra = _manager()._user_claims_callback
+        if extra is not default_additional_claims_callback:
+            payload.update(extra(claims["sub"]))
+        issued = now.timestamp()
+        payload |= claims | {"jti": str(uuid4()), "iat": int(issued), "exp": math.floor((now + lifetime).timestamp())}
+        if config.encode_nbf:
+            payload["nbf"] = int(issued)
+        if config.encode_audience:
+            payload["aud"] = config.encode_audience
+        if config.encode_issuer:
+            payload["iss"] = config.encode_issuer
+        if config.jwt_in_cookies and config.cookie_csrf_protect:
+            payload["csrf"] = str(uuid4())
+        return jwt.encode(payload, config.encode_key, algorithm=config.algorithm)
+
+    def respond(self, response: Response, pair: TokenPair) -> None:
+        """Set the cookies that carry `pair`."""
+        set_access_cookies(response, pair.access_token)
+        set_refresh_cookies(response, pair.refresh_token)
+
+    def clear(self, response: Response) -> None:
+        """Expire every token cookie (ASVS 14.3.1), where cookies are in use."""
+        if config.jwt_in_cookies:
+            unset_jwt_cookies(response)
+
+    def transport(self, request: Request) -> str:
+        """How a new pair goes to this client: `headers` (in the body) or `cookies`."""
+        allowed = [place for place in config.token_location if place in ("headers", "cookies")]
+        asked = request.headers.get(TRANSPORT_HEADER)
+        return asked if asked in allowed else (allowed[0] if allowed else "headers")
+
+    # In
+
+    def present(self, request: Request, kind: str, body: str | None = None) -> Presented:
+        """The verified token of `kind` (`access` or `refresh`) that the request carries.
+
+        Looks where `JWT_TOKEN_LOCATION` says, never in the URL (RFC 6750 section 2.3). A token in the
+        header is the one that counts: if it is wrong, no cookie is tried instead. A cookie needs the
+        CSRF header whatever else was sent. `body` is the token of a JSON body, where that is accepted.
+        Raises `TokenMissing`, or what is wrong with the token.
+        """
+        if config.jwt_in_headers:
+            raw = _bearer(request)
+            if raw is not None:
+                return Presented(self.decode(raw, kind), "headers")
+            if body is not None:
+                return Presented(self.decode(body, kind), "json")
+        if config.jwt_in_cookies:
+            raw = request.cookies.get(config.refresh_cookie_name if kind == "refresh" else config.access_cookie_name)
+            if raw:
+                claims = self.decode(raw, kind)
+                self._check_csrf(request, kind, claims)
+                return Presented(claims, "cookies")
+        raise TokenMissing
+
+    def decode(self, raw: str, kind: str | None, *, allow_expired: bool = False) -> dict[str, Any]:
+        """The claims of `raw`, verified: signature first, then times by the app's clock, claims and kind."""
+        if len(raw) > MAX_TOKEN or not raw.isascii():
+            raise InvalidToken
+        claims = self._verified(raw)
+        self._check_times(claims, allow_expired=allow_expired)
+        if not all(isinstance(claims.get(name), str) and claims[name] for name in ("sub", "jti")):
+            raise InvalidToken
+        if kind is not None and claims.get("type") != kind:
+            raise WrongTokenType(f"This needs the {kind} token.")
+        return claims
+
+    def _verified(self, raw: str) -> dict[str, Any]:
+        for key in self._keys(raw):
+            try:
+                # Times are checked below against the app's clock, not here against the machine's.
+                return jwt.decode(
+                    raw,
+                    key,
+                    algorithms=config.decode_algorithms,
+                    audience=config.decode_audience,
+                    issuer=config.decode_issuer,
+                    options={
+                        "verify_exp": False, "verify_nbf": False, "verify_iat": False,
+                        "verify_aud": config.decode_audience is not None,
+                    },
+                )  # fmt: skip
+            except jwt.InvalidSignatureError:
+                continue
+            except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+                raise InvalidToken from None
+        raise InvalidToken
+
+    def _keys(self, raw: str) -> list[Any]:  # whatever key type the algorithm takes
+        callback = _manager()._decode_key_callback
+        if callback is not default_decode_key_callback:
+            try:
+                header = jwt.get_unverified_header(raw)
+                claims = jwt.decode(raw, options={"verify_signature": False})
+            except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+                raise InvalidToken from None
+            return [callback(header, claims)]
+        previous = [key.get_secret_value() for key in self._runtime.setting(TokenSettings).previous_keys]
+        return [config.decode_key, *previous]
+
+    def _check_times(self, claims: Mapping[str, Any], *, allow_expired: bool) -> None:
+        now = self._runtime.clock.now().timestamp()
+        leeway = config.leeway.total_seconds() if isinstance(config.leeway, timedelta) else config.leeway
+        if _number(claims, "exp") <= now - leeway and not allow_expired:
+            raise TokenExpired
+        for name in ("nbf", "iat"):
+            if name in claims and _number(claims, name) > now + leeway:
+                raise InvalidToken("The token is not valid yet.")
+
+    def _check_csrf(self, request: Request, kind: str, claims: Mapping[str, Any]) -> None:
+        if not config.cookie_csrf_protect or request.method not in config.csrf_request_methods:
+            return
+        header = config.refresh_csrf_header_name if kind == "refresh" else config.access_csrf_header_name
+        sent, expected = request.headers.get(header), claims.get("csrf")
+        if not (sent and isinstance(expected, str) and same_secret(sent, expected)):
+            raise CsrfFailed
+
+
+def _bearer(request: Request) -> str | None:
+    """The token of the header, strictly parsed (RFC 6750 section 2.1); None where there is no such header."""
+    values = request.headers.getlist(config.header_name)
+    if not values:
+        return None
+    if len(values) > 1 or "," in values[0]:
+        raise InvalidToken(f"One {config.header_name} header, with one token.")
+    scheme = config.header_type
+    if not scheme:
+        return str(values[0])
+    match = re.fullmatch(r"(\S+) +(\S+)", values[0])
+    given = (match[1] if match else values[0].strip()).casefold()
+    if given != scheme.casefold():  # RFC 9110 section 11.1: schemes compare without case
+        return None
+    if not match:
+        raise InvalidToken(f"The {config.header_name} header lacks its token.")
+    return match[2]
+
+
+def _number(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidToken
+    return value
+
+
+def _time(claims: Mapping[str, Any], name: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(_number(claims, name), UTC)
+    except (OverflowError, OSError, ValueError):
+        raise InvalidToken from None
+
+
+def _lifetime(delta: Any) -> timedelta:  # Flask-JWT-Extended's own union
+    if not isinstance(delta, timedelta):
+        raise ConfigurationError(
+            "JWT_ACCESS_TOKEN_EXPIRES must be a time, not False: access tokens that never expire are not made here."
+        )
+    return delta
+
+
+# Set-up
+
+Check = Callable[[Mapping[str, Any]], None]
+"""Raises an `AccountsError` when the session behind verified claims is no longer good."""
+
+
+def defaults(app: Flask) -> None:
+    """Safer defaults than Flask-JWT-Extended's, where the host has set none."""
+    preset = {
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=14),
+        "JWT_COOKIE_SECURE": True,
+        "JWT_COOKIE_SAMESITE": "Lax",
+        "JWT_SESSION_COOKIE": False,
+        # The prefix makes browsers refuse a cookie planted by a sibling host (ASVS 3.3.3).
+        "JWT_ACCESS_COOKIE_NAME": "__Host-access_token",
+        "JWT_REFRESH_COOKIE_NAME": "__Host-refresh_token",
+    }
+    if app.config.get("JWT_COOKIE_SECURE") is False or app.config.get("JWT_COOKIE_DOMAIN"):
+        # Browsers refuse `__Host-` cookies that are not Secure or name a domain.
+        del preset["JWT_ACCESS_COOKIE_NAME"], preset["JWT_REFRESH_COOKIE_NAME"]
+    for key, value in preset.items():
+        app.config.setdefault(key, value)
+
+
+def idle_lifetime(app: Flask) -> timedelta | None:
+    """`JWT_REFRESH_TOKEN_EXPIRES`, or None where the host has set it to False (only the absolute lifetime counts)."""
+    value = app.config["JWT_REFRESH_TOKEN_EXPIRES"]
+    if isinstance(value, bool):
+        return None
+    return timedelta(seconds=value) if isinstance(value, int) else value
+
+
+MINIMUM_KEY = {"HS256": 32, "HS384": 48, "HS512": 64}
+
+
+def check_key(app: Flask) -> None:
+    """Refuse a missing or short signing key in production, warn in debug and testing (RFC 8725 section 3.5)."""
+    algorithm = app.config.get("JWT_ALGORITHM", "HS256")
+    needed = MINIMUM_KEY.get(algorithm)
+    if needed is None:
+        return
+    key = app.config.get("JWT_SECRET_KEY") or app.secret_key
+    length = len(key.encode() if isinstance(key, str) else key) if key else 0
+    if length >= needed:
+        return
+    said = f"The signing key has {length} bytes" if length else "There is no signing key"
+    message = (
+        f"{said}; {algorithm} needs at least {needed}. Set JWT_SECRET_KEY (or SECRET_KEY) to a random value, for example the "
+        "output of: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    )
+    if not (app.debug or app.testing) or not length:
+        raise ConfigurationError(message)
+    warnings.warn(message, stacklevel=5)
+
+
+def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy to the host's class
+    """Give the app a JWTManager whose answers are ours, or fill in what the host's own leaves open.
+
+    `check` is asked with the claims of every token that plain `@jwt_required()` accepts; `user` is what
+    Flask-JWT-Extended's `current_user` then is.
+    """
+    manager = app.extensions.get(MANAGER)
+    if manager is None:
+        manager = _Manager(app)
+        _set_answers(manager)
+    if manager._token_in_blocklist_callback is default_blocklist_callback:
+
+        @manager.token_in_blocklist_loader
+        def revoked(header: dict[str, Any], claims: dict[str, Any]) -> bool:
+            check(claims)
+            return False
+
+    if manager._user_lookup_callback is None:
+
+        @manager.user_lookup_loader
+        def load(header: dict[str, Any], claims: dict[str, Any]) -> Any:
+            return user
+
+
+class _Manager(JWTManager):
+    """Flask-JWT-Extended's manager, decoding through `Tokens`."""
+
+    def _decode_jwt_from_config(
+        self, encoded_token: str, csrf_value: str | None = None, allow_expired: bool = False
+    ) -> dict[str, Any]:
+
+        tokens = current_app.extensions["accounts"].get(Tokens)
+        claims: dict[str, Any] = tokens.decode(encoded_token, None, allow_expired=allow_expired)
+        claims.setdefault("fresh", False)
+        claims.setdefault("type", "access")
+        if csrf_value and not same_secret(csrf_value, str(claims.get("csrf", ""))):
+            raise CsrfFailed
+        return claims
+
+
+def _set_answers(manager: JWTManager) -> None:
+    def answer(error: type[AuthenticationError]) -> Callable[..., Any]:
+        return lambda *_: error().get_response()
+
+    def unauthorized(reason: str) -> Any:
+        error: AccountsError = CsrfFailed() if "CSRF" in reason else TokenMissing()
+        return error.get_response()
+
+    def invalid(reason: str) -> Any:
+        error = WrongTokenType() if "refresh tokens" in reason else InvalidToken()
+        return error.get_response()
+
+    manager.unauthorized_loader(unauthorized)
+    manager.invalid_token_loader(invalid)
+    manager.expired_token_loader(answer(TokenExpired))
+    manager.revoked_token_loader(answer(TokenRevoked))
+    manager.user_lookup_error_loader(answer(TokenRevoked))
+    manager.needs_fresh_token_loader(answer(ReauthenticationRequired))
+    manager.token_verification_failed_loader(answer(InvalidToken))
+    # Integer `sub` claims do not verify (RFC 7519 section 4.1.2): whatever the host passes becomes text.
+    manager.user_identity_loader(_identity)
+
+
+def _identity(identity: Any) -> str:  # a user object or a key, as host code passes to create_access_token
+
+    runtime: Runtime = current_app.extensions["accounts"]
+    return str(runtime.users.key_of(identity))
+
+
+def _manager() -> JWTManager:
+
+    manager: JWTManager = current_app.extensions[MANAGER]
+    return manager

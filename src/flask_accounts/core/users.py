@@ -1,0 +1,358 @@
+"""The only place that queries the user class.
+
+Reads are Core selects on the user's table that come back as `UserView`s: plain values with the
+account's grants, no ORM object. The ORM object loads only where somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.exc import IntegrityError
+
+from .errors import EmailTaken, UsernameTaken
+from .events import Key
+from .models import UserMixin, primary_key
+from .policies import email_form, folded
+
+NEVER_SHOWN = frozenset({"password_hash"})
+
+
+@dataclass(frozen=True)
+class Grants:
+    """What an account may do: the names of its roles and the permissions they add up to."""
+
+    roles: tuple[str, ...] = ()
+    permissions: frozenset[str] = frozenset()
+
+
+class GrantSource(Protocol):
+    """Where grants come from: joined into every read of a user, so that they cost no statement of their own."""
+
+    def columns(self) -> Sequence[sa.ColumnElement[Any]]:
+        """What to select, labelled uniquely."""
+        ...
+
+    def join(self, source: sa.FromClause, user_id: sa.ColumnElement[Any]) -> sa.FromClause:
+        """`source` with the tables that hold grants outer-joined on `user_id`."""
+        ...
+
+    def read(self, rows: Sequence[sa.RowMapping]) -> Grants:
+        """The grants of one account out of all its rows."""
+        ...
+
+
+class UserView:
+    """An account's values as read in one statement. Attributes: the user class's own, and `roles`, `permissions`.
+
+    What is no column (a relationship, say) is taken from the ORM object, which then loads.
+    """
+
+    def __init__(self, store: UserStore, values: dict[str, Any], grants: Grants) -> None:
+        self._store = store
+        self._values = values
+        self._grants = grants
+
+    @property
+    def key(self) -> Key:
+        """The primary key's value."""
+        key: Key = self._values[self._store.key_name]
+        return key
+
+    @property
+    def roles(self) -> list[str]:
+        """Names of the account's roles, sorted."""
+        return list(self._grants.roles)
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the roles add up to."""
+        return self._grants.permissions
+
+    def __getattr__(self, name: str) -> Any:  # whatever the host's user class has
+        if name in self._values:
+            return self._values[name]
+        if name.startswith("_") or name in NEVER_SHOWN:
+            raise AttributeError(name)
+        found = getattr(self._store.model, name, None)
+        if isinstance(found, property) and found.fget:
+            return found.fget(self)
+        return getattr(self._store.get(self.key), name)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What sign-in with a password needs of an account."""
+
+    user_id: Key
+    email: str
+    password_hash: str | None
+
+
+@dataclass(frozen=True)
+class UserQuery:
+    """Which accounts to list. `search` looks in usernames and, with `search_email`, addresses."""
+
+    search: str | None = None
+    search_email: bool = True
+    is_active: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    sort: str = "id"
+    descending: bool = False
+    where: Sequence[sa.ColumnElement[bool]] = ()
+
+
+SORTS = ("id", "email", "username", "created_at", "updated_at")
+
+
+class UserStore:
+    """Queries and writes of the user class `model` on `db`."""
+
+    def __init__(self, db: SQLAlchemy, model: type[Any], grants: GrantSource | None = None) -> None:
+        self.db = db
+        self.model = model
+        self.table: sa.Table = sa.inspect(model).local_table
+        self.key_column = primary_key(self.table)
+        self.key_type: type = self.key_column.type.python_type
+        mapper = sa.inspect(model)
+        # By attribute name: a host may have called the column itself something else.
+        self.c: dict[str, sa.Column[Any]] = {
+            attribute.key: attribute.columns[0] for attribute in mapper.column_attrs if attribute.columns[0].table is self.table
+        }
+        self._columns = {name: column for name, column in self.c.items() if name not in NEVER_SHOWN}
+        self.key_name = mapper.get_property_by_column(self.key_column).key
+        self._grants = grants
+        self._bind = {"mapper": mapper}
+
+    # Keys
+
+    def parse_key(self, text: str) -> Key | None:
+        """The key that `text` (from a URL or a `sub` claim) names, or None if it cannot be one."""
+        if self.key_type is int:
+            canonical = text.isascii() and text.isdigit() and len(text) < 19 and str(int(text)) == text
+            return int(text) if canonical else None
+        if self.key_type is UUID:
+            try:
+                key = UUID(text)
+            except ValueError:
+                return None
+            return key if str(key) == text.lower() else None
+        return text if 0 < len(text) <= 255 else None
+
+    # Reads
+
+    def columns(self, source: sa.FromClause | None = None) -> list[sa.ColumnElement[Any]]:
+        """The account's columns and its grants', labelled, for a select; of `source` if it stands for the table."""
+        own = [_of(source, column).label(f"u_{name}") for name, column in self._columns.items()]
+        return [*own, *(self._grants.columns() if self._grants else ())]
+
+    def joined(self, source: sa.FromClause, user_id: sa.ColumnElement[Any]) -> sa.FromClause:
+        """`source` with what holds the grants."""
+        return self._grants.join(source, user_id) if self._grants else source
+
+    def read(self, rows: Sequence[sa.RowMapping]) -> UserView:
+        """The view of one account out of all its rows (one per role)."""
+        values = {name: rows[0][f"u_{name}"] for name in self._columns}
+        return UserView(self, values, self._grants.read(rows) if self._grants else Grants())
+
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:  # as Session.execute
+        """Run a statement on the bind that the user class lives on."""
+        result: sa.CursorResult[Any] = self.db.session.execute(statement, parameters, bind_arguments=self._bind)
+        return result
+
+    def view(self, key: Key, *, lock: bool = False) -> UserView | None:
+        """One account, or None; with `lock` its row cannot change before the transaction ends."""
+        found = self.view_with(key, lock=lock)
+        return found[0] if found else None
+
+    def view_with(self, key: Key, *extra: sa.ColumnElement[Any], lock: bool = False) -> tuple[UserView, sa.RowMapping] | None:
+        """One account and the raw row, which also holds the `extra` columns asked for."""
+        statement = (
+            sa.select(*self.columns(), *extra).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
+        )
+        if lock:
+            statement = statement.with_for_update(read=True, of=self.table)
+        rows = self.execute(statement).mappings().all()
+        return (self.read(rows), rows[0]) if rows else None
+
+    def _views(self, selected: sa.Select[Any], query: UserQuery) -> list[UserView]:
+        """The accounts of a select of user rows, in the order of `query`, with their grants, in one statement."""
+        page = selected.order_by(*self._order(query)).subquery("page")
+        statement = (
+            sa.select(*self.columns(page))
+            .select_from(self.joined(page, _of(page, self.key_column)))
+            .order_by(*self._order(query, page))
+        )
+        grouped: dict[Any, list[sa.RowMapping]] = {}
+        for row in self.execute(statement).mappings():
+            grouped.setdefault(row[f"u_{self.key_name}"], []).append(row)
+        return [self.read(rows) for rows in grouped.values()]
+
+    def get(self, key: Key) -> UserMixin | None:
+        """The ORM object, from the identity map if it is there."""
+        user: UserMixin | None = self.db.session.get(self.model, key)
+        return user
+
+    def key_of(self, user: Any) -> Key:  # an ORM object of the host's class, a view or a key
+        """The key of a user object, a view, or a key itself."""
+        if isinstance(user, UserView):
+            return user.key
+        if isinstance(user, int | str | UUID):
+            return user
+        key: Key = getattr(user, self.key_name)
+        return key
+
+    def find(self, *, email: str | None = None, username: str | None = None) -> Credentials | None:
+        """The account of an address or a username, compared in their canonical forms."""
+        column, value = self._login_column(email=email, username=username)
+        row = self.execute(sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(column == value)).first()
+        return Credentials(*row) if row else None
+
+    def credentials(self, key: Key) -> Credentials | None:
+        """The same by key."""
+        row = self.execute(
+            sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(self.key_column == key)
+        ).first()
+        return Credentials(*row) if row else None
+
+    def _login_column(self, *, email: str | None, username: str | None) -> tuple[sa.Column[Any], str]:
+        if email is not None:
+            return self.c["email"], email_form(email)
+        return self.c["username_normalized"], folded(username or "")
+
+    # Lists
+
+    def select(self, query: UserQuery) -> sa.Select[Any]:
+        """The rows that `query` means, unsorted."""
+        statement = sa.select(self.table).where(*query.where)
+        if query.is_active is not None:
+            statement = statement.where(self.c["is_active"].is_(query.is_active))
+        if query.created_after is not None:
+            statement = statement.where(self.c["created_at"] >= query.created_after)
+        if query.created_before is not None:
+            statement = statement.where(self.c["created_at"] < query.created_before)
+        if query.search:
+            needle = folded(query.search)
+            fits = [self.c["username_normalized"].contains(needle, autoescape=True)]
+            if query.search_email:
+                fits.append(self.c["email"].contains(email_form(query.search), autoescape=True))
+            statement = statement.where(sa.or_(*fits))
+        return statement
+
+    def count(self, query: UserQuery) -> int:
+        """How many accounts `query` means."""
+        rows = self.select(query).with_only_columns(self.key_column).subquery()
+        return self.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+
+    def page(self, query: UserQuery, *, offset: int, limit: int) -> list[UserView]:
+        """`limit` accounts from `offset` on."""
+        return self._views(self.select(query).offset(offset).limit(limit), query)
+
+    def after(self, query: UserQuery, *, position: tuple[Any, Any] | None, limit: int) -> list[UserView]:
+        """`limit` accounts after `position` (sort value and key), at the same cost however far (keyset paging)."""
+        statement = self.select(query)
+        if position is not None:
+            column, (value, key) = self._sort_column(query.sort), position
+            beyond = column.__lt__ if query.descending else column.__gt__
+            further = self.key_column.__lt__ if query.descending else self.key_column.__gt__
+            same = further(key) if query.sort == "id" else sa.or_(beyond(value), sa.and_(column == value, further(key)))
+            statement = statement.where(same)
+        return self._views(statement.limit(limit), query)
+
+    def position_of(self, view: UserView, query: UserQuery) -> tuple[Any, Any]:
+        """Where `view` stands in the order of `query`: its sort value and key."""
+        if query.sort == "id":
+            return None, view.key
+        if query.sort == "username":
+            return view.username_normalized or "", view.key
+        return getattr(view, query.sort), view.key
+
+    def _sort_column(self, sort: str, source: sa.FromClause | None = None) -> sa.ColumnElement[Any]:
+        if sort == "id":
+            return _of(source, self.key_column)
+        if sort == "username":
+            return sa.func.coalesce(_of(source, self.c["username_normalized"]), "")
+        return _of(source, self.c[sort])
+
+    def _order(self, query: UserQuery, source: sa.FromClause | None = None) -> list[sa.ColumnElement[Any]]:
+        columns = [self._sort_column(query.sort, source)]
+        if query.sort != "id":
+            columns.append(_of(source, self.key_column))
+        return [column.desc() if query.descending else column.asc() for column in columns]
+
+    # Writes: they flush, the caller commits
+
+    def add(self, user: UserMixin) -> UserMixin:
+        """Insert `user`; a taken address or username is `EmailTaken` or `UsernameTaken` and rolls the transaction back."""
+        email, username = user.email, user.username_normalized
+        self.db.session.add(user)
+        self._flush(email=email, username=username)
+        return user
+
+    def save(self, user: UserMixin) -> None:
+        """Write the changes made to `user`, refusing what is taken as `add` does."""
+        self._flush(email=user.email, username=user.username_normalized, key=self.key_of(user))
+
+    def _flush(self, *, email: str, username: str | None, key: Key | None = None) -> None:
+        try:
+            self.db.session.flush()
+        except IntegrityError as error:
+            self.db.session.rollback()
+            raise self._taken(email, username, key) or error from None
+
+    def _taken(self, email: str, username: str | None, key: Key | None) -> EmailTaken | UsernameTaken | None:
+        for column, value, kind in (
+            (self.c["email"], email, EmailTaken),
+            (self.c["username_normalized"], username, UsernameTaken),
+        ):
+            if value is None:
+                continue
+            owner = self.execute(sa.select(self.key_column).where(column == value)).scalar()
+            if owner is not None and owner != key:
+                return kind()
+        return None
+
+    def replace_hash(self, key: Key, old: str | None, new: str, now: datetime) -> bool:
+        """Put `new` in place of `old`; False when the stored hash is no longer `old` (somebody was faster)."""
+        same = self.c["password_hash"].is_(None) if old is None else self.c["password_hash"] == old
+        values = {self.c["password_hash"]: new, self.c["updated_at"]: now}
+        statement = sa.update(self.table).where(self.key_column == key, same).values(values)
+        return bool(self.execute(statement).rowcount)
+
+    def set_active(self, key: Key, *, value: bool, now: datetime) -> None:
+        """Switch the account on or off."""
+        values = {self.c["is_active"]: value, self.c["updated_at"]: now}
+        self.execute(sa.update(self.table).where(self.key_column == key).values(values))
+        self.forget(key)
+
+    def delete(self, key: Key) -> bool:
+        """Delete the row; False when there was none."""
+        self.forget(key)
+        return bool(self.execute(sa.delete(self.table).where(self.key_column == key)).rowcount)
+
+    def forget(self, key: Key) -> None:
+        """Make a loaded ORM object of this account read its columns anew."""
+        identity = sa.inspect(self.model).identity_key_from_primary_key((key,))
+        loaded = self.db.session().identity_map.get(identity)
+        if loaded is not None:
+            self.db.session.expire(loaded)
+
+    def keys(self) -> Iterator[Key]:
+        """Every account's key, in order."""
+        yield from self.execute(sa.select(self.key_column).order_by(self.key_column)).scalars()
+
+
+def _of(source: sa.FromClause | None, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """`column` itself, or the column that stands for it in `source`."""
+    if source is None:
+        return column
+    found = source.corresponding_column(column)
+    assert found is not None  # noqa: S101  # `source` is a select of all columns of the table
+    return found

@@ -1,0 +1,352 @@
+"""Accounts: the assembly point. Models at construction, everything of an app in `init_app`.
+
+db = SQLAlchemy()
+accounts = Accounts(db)
+accounts.init_app(app)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from flask import Blueprint, Flask, current_app
+from flask_sqlalchemy import SQLAlchemy
+from pydantic import BaseModel
+
+from .core import events as core_events
+from .core import tokens as core_tokens
+from .core.cli import group
+from .core.clock import Clock, SystemClock
+from .core.errors import ConfigurationError
+from .core.events import EventBus
+from .core.feature import Feature, Service, check_features
+from .core.gates import Gate, Limiter, limiter_check
+from .core.http import Route, build_blueprint
+from .core.identity import current_user, guard, token_check
+from .core.login import LoginPipeline
+from .core.mail import ConsoleMailer, Mailer, MailRoom
+from .core.models import UserMixin, UuidKeyMixin, build_model, check_user_model
+from .core.openapi import Mounted, access_text, document
+from .core.passwords import Argon2Hasher, BoundedHasher, Hasher, PasswordSettings
+from .core.policies import PasswordCheck, common_check, length_check, likeness_check
+from .core.runtime import EXTENSION, Runtime, current_accounts
+from .core.schemas import SchemaBook
+from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, SessionStore
+from .core.settings import Settings, load
+from .core.tokens import Tokens, TokenSettings
+from .core.users import UserStore
+from .features.openapi import OpenApi
+from .features.password import Password
+from .features.password.service import PasswordService
+from .features.registration import Registration
+from .features.registration.schemas import RegisterSchema
+from .features.roles import Roles
+from .features.roles.service import RoleService
+from .features.sessions import Sessions
+from .features.sessions.service import SessionService
+from .features.users import Users
+from .features.users.schemas import UpdateUserSchema
+from .features.users.service import UserService
+
+CORE_TABLES: dict[type, str] = {SessionMixin: "accounts_sessions", RevokedTokenMixin: "accounts_revoked_tokens"}
+AUTH, USERS = "accounts_auth", "accounts_users"
+NEVER_INPUT = frozenset(
+    {
+        "id",
+        "password_hash",
+        "username_normalized",
+        "is_active",
+        "email_verified_at",
+        "roles",
+        "permissions",
+        "created_at",
+        "updated_at",
+    }
+)
+
+
+class CoreSettings(Settings):
+    """Where the blueprints are registered."""
+
+    auth_url_prefix: str = "/api/auth"
+    """Prefix of the auth blueprint, where `init_app` registers it."""
+    users_url_prefix: str = "/api/users"
+    """Prefix of the users blueprint, where `init_app` registers it."""
+
+
+CORE_SETTINGS: tuple[type[Settings], ...] = (CoreSettings, TokenSettings, SessionSettings, PasswordSettings)
+
+
+def default_features() -> list[Feature]:
+    """Everything that needs no extra package and no outside service."""
+    return [Password(), Sessions(), Roles(), Users(), Registration(), OpenApi()]
+
+
+class Accounts:
+    """A complete accounts system for the apps it is initialised on.
+
+    `db`: the app's Flask-SQLAlchemy object; the tables are declared on it at once, so that migrations see them.
+    `app`: initialise this app right away.
+    `user_model`: an own user class (with `UserMixin`); without one, `User` is built on the table `users`.
+    `user_key`: the built class's key, `"int"` or `"uuid7"`.
+    `features`: what is included; `default_features()` if left out.
+    `models`: own subclasses of table mixins, such as `{SessionMixin: Session}`.
+    `schemas`: own subclasses of pydantic schemas, such as `{UserSchema: MyUserSchema}`.
+    `services`: own subclasses of services, such as `{UserService: MyUserService}`.
+    `hasher`, `mailer`, `limiter`, `clock`: objects that meet the protocols of these names.
+    `password_checks`, `gates`: callables added to the password policy and to every sign-in.
+
+    Holds nothing of any app. Raises `ConfigurationError` for a set-up that cannot work.
+    """
+
+    def __init__(
+        self,
+        db: SQLAlchemy,
+        app: Flask | None = None,
+        *,
+        user_model: type[Any] | None = None,
+        user_key: str = "int",
+        features: Iterable[Feature] | None = None,
+        models: Mapping[type, type] | None = None,
+        schemas: Mapping[type[BaseModel], type[BaseModel]] | None = None,
+        services: Mapping[type[Service], type[Service]] | None = None,
+        hasher: Hasher | None = None,
+        mailer: Mailer | None = None,
+        limiter: Limiter | None = None,
+        clock: Clock | None = None,
+        password_checks: Sequence[PasswordCheck] = (),
+        gates: Sequence[Gate] = (),
+    ) -> None:
+        if not isinstance(db, SQLAlchemy):
+            raise ConfigurationError(f"Accounts(db) takes a Flask-SQLAlchemy object, not {db!r}.")
+        if EXTENSION in db.metadata.info:
+            raise ConfigurationError(
+                "There is an Accounts on this db already. Make one per db at module level and call init_app for each app."
+            )
+        self.db = db
+        self.features = tuple(default_features() if features is None else features)
+        check_features(self.features)
+        self.User: type[Any] = self._user_model(user_model, user_key)
+        self._user_table: sa.Table = sa.inspect(self.User).local_table
+        self._models = self._build_models(dict(models or {}))
+        self._schemas = dict(schemas or {})
+        self._services = dict(services or {})
+        self._hasher, self._mailer, self._limiter = hasher, mailer, limiter
+        self._clock = clock or SystemClock()
+        self._password_checks, self._gates = tuple(password_checks), tuple(gates)
+        self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
+        self._check_schemas()
+        db.metadata.info[EXTENSION] = True
+        core_events.install(db)
+        if app is not None:
+            self.init_app(app)
+
+    # Services, for host code inside an app context
+
+    @property
+    def users(self) -> UserService:
+        """Create, change, disable and delete accounts."""
+        return self.runtime.get(UserService)
+
+    @property
+    def passwords(self) -> PasswordService:
+        """Set and check passwords by policy."""
+        return self.runtime.get(PasswordService)
+
+    @property
+    def sessions(self) -> SessionService:
+        """Open, list and end sessions."""
+        return self.runtime.get(SessionService)
+
+    @property
+    def roles(self) -> RoleService:
+        """Create, change and grant roles."""
+        return self.runtime.get(RoleService)
+
+    @property
+    def mail(self) -> MailRoom:
+        """Send mail that leaves after the commit."""
+        return self.runtime.mail
+
+    @property
+    def runtime(self) -> Runtime:
+        """Everything of the current app; `ConfigurationError` outside one that was initialised."""
+        return current_accounts()
+
+    # Blueprints
+
+    def auth_blueprint(self, name: str = AUTH) -> Blueprint:
+        """A new blueprint with the routes of signing up, in and out, to register under any prefix."""
+        return build_blueprint(name, self._routes()[AUTH], guard)
+
+    def users_blueprint(self, name: str = USERS) -> Blueprint:
+        """A new blueprint with user and role administration, to register under any prefix."""
+        return build_blueprint(name, self._routes()[USERS], guard)
+
+    # Set-up
+
+    def init_app(self, app: Flask, *, register_blueprints: bool = True) -> None:
+        """Set `app` up: read its settings, make its Runtime, register blueprints and commands.
+
+        Raises `ConfigurationError` for a bad setting, an unsafe signing key, or a second call for one app.
+        """
+        if EXTENSION in app.extensions:
+            raise ConfigurationError("This app has accounts already: call init_app once per app.")
+        extension = app.extensions.get("sqlalchemy")
+        if extension is None:
+            self.db.init_app(app)
+        elif extension is not self.db:
+            raise ConfigurationError("The app uses another SQLAlchemy object than this Accounts: pass Accounts the app's own db.")
+        core_tokens.check_key(app)
+        core_tokens.defaults(app)
+        settings = load([*CORE_SETTINGS, *(kind for feature in self.features for kind in feature.settings)], app.config)
+        runtime = self._runtime(app, settings)
+        app.extensions[EXTENSION] = runtime
+        core_tokens.install(app, token_check, current_user)
+        if register_blueprints:
+            core = cast(CoreSettings, settings[CoreSettings])
+            app.register_blueprint(self.auth_blueprint(), url_prefix=core.auth_url_prefix)
+            app.register_blueprint(self.users_blueprint(), url_prefix=core.users_url_prefix)
+        texts = {feature.name: (type(feature).__doc__ or "").strip().partition("\n")[0] for feature in self.features}
+        app.cli.add_command(group([c for feature in self.features for c in feature.commands], texts, self._route_table))
+
+    def _runtime(self, app: Flask, settings: Mapping[type[Settings], Settings]) -> Runtime:
+        passwords = cast(PasswordSettings, settings[PasswordSettings])
+        hasher = self._hasher or Argon2Hasher(
+            memory_cost=passwords.memory_cost, time_cost=passwords.time_cost, parallelism=passwords.parallelism
+        )
+        grants = [source for feature in self.features if (source := feature.grants())]
+        users = UserStore(self.db, self.User, grants[0] if grants else None)
+        session_settings = cast(SessionSettings, settings[SessionSettings])
+        idle = core_tokens.idle_lifetime(app) or session_settings.absolute_lifetime
+        listeners: list[core_events.Listener] = []
+        events = EventBus(self.db, listeners)
+        runtime = Runtime(
+            db=self.db,
+            settings=settings,
+            schemas=self._book,
+            users=users,
+            sessions=SessionStore(
+                users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, cast(timedelta, idle)
+            ),
+            events=events,
+            hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
+            password_checks=[
+                length_check(passwords.min_length),
+                common_check,
+                likeness_check,
+                *(check for feature in self.features for check in feature.password_checks()),
+                *self._password_checks,
+            ],
+            mail=MailRoom(self._mailer or (ConsoleMailer() if app.debug else None), events),
+            clock=self._clock,
+            debug=app.debug or app.testing,
+            models=self._models,
+            permissions={name: text for feature in self.features for name, text in feature.permissions.items()},
+            openapi=self._openapi,
+        )
+        runtime.provide(Tokens, Tokens(runtime))
+        runtime.provide(LoginPipeline, LoginPipeline(runtime))
+        for feature in self.features:
+            for kind in feature.services:
+                runtime.provide(kind, self._services.get(kind, kind)(runtime))
+            listeners.extend(feature.listeners(runtime))
+            runtime.attach(
+                entry_checks=feature.entry_checks(runtime),
+                gates=feature.gates(runtime),
+                erase=lambda key, feature=feature: feature.erase(runtime, key),
+                purge=lambda feature=feature: feature.purge(runtime),
+            )
+        runtime.attach(entry_checks=[limiter_check(self._limiter)] if self._limiter else [], gates=self._gates)
+        return runtime
+
+    def _user_model(self, user_model: type[Any] | None, user_key: str) -> type[Any]:
+        if user_model is None:
+            if user_key not in ("int", "uuid7"):
+                raise ConfigurationError(f"user_key={user_key!r}: the key is 'int' or 'uuid7'.")
+            bases: tuple[type, ...] = (UserMixin, self.db.Model)
+            if user_key == "uuid7":
+                bases = (UuidKeyMixin, *bases)
+            user_model = type("User", bases, {"__tablename__": "users", "__module__": __name__})
+        check_user_model(user_model)
+        return user_model
+
+    def _build_models(self, own: dict[type, type]) -> dict[type, type]:
+        tables = dict(CORE_TABLES)
+        for feature in self.features:
+            tables.update(feature.tables)
+        models: dict[type, type] = {}
+        for mixin, name in tables.items():
+            model = own.pop(mixin, None)
+            if model is not None and not (isinstance(model, type) and issubclass(model, mixin)):
+                raise ConfigurationError(
+                    f"models={{{mixin.__name__}: {model!r}}}: the model must be a subclass of {mixin.__name__}."
+                )
+            models[mixin] = model or build_model(self.db, mixin, name, self._user_table)
+        if own:
+            names = ", ".join(sorted(mixin.__name__ for mixin in tables))
+            raise ConfigurationError(f"models: there is no table of {next(iter(own)).__name__}. There are: {names}.")
+        for feature in self.features:
+            feature.models = {mixin: models[mixin] for mixin in feature.tables}
+        return models
+
+    def _check_schemas(self) -> None:
+        """Own members of the schemas that write must be columns of the user class, and none that only the system sets."""
+        attributes = sa.inspect(self.User).attrs.keys()
+        for base in (RegisterSchema, UpdateUserSchema):
+            schema = self._schemas.get(base)
+            if schema is None:
+                continue
+            own = set(schema.model_fields) - set(base.model_fields)
+            if barred := sorted(own & NEVER_INPUT):
+                raise ConfigurationError(f"{schema.__name__} lets anybody set {', '.join(barred)}. Take it out of the schema.")
+            if missing := sorted(own - set(attributes)):
+                raise ConfigurationError(
+                    f"{schema.__name__} has {', '.join(missing)}, which {self.User.__name__} has not. Add the column."
+                )
+
+    # What the app serves
+
+    def _routes(self) -> dict[str, list[Route]]:
+        return {
+            AUTH: [route for feature in self.features for route in feature.auth_routes],
+            USERS: [route for feature in self.features for route in feature.users_routes],
+        }
+
+    def _mounted(self) -> list[Mounted]:
+        """Every route where the current app serves it, wherever the host has registered the blueprints."""
+        found = []
+        for tag, blueprint, routes in (("auth", AUTH, self._routes()[AUTH]), ("users", USERS, self._routes()[USERS])):
+            by_name = {route.name: route for route in routes}
+            for rule in current_app.url_map.iter_rules():
+                name, _, endpoint = rule.endpoint.rpartition(".")
+                if name.rpartition(".")[2] == blueprint and endpoint in by_name:
+                    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+                    found.append(Mounted(by_name[endpoint], path.rstrip("/") or "/", tag))
+        return found
+
+    def _openapi(self, *, title: str) -> dict[str, Any]:
+        from . import __version__
+
+        config = current_app.config
+        places = config["JWT_TOKEN_LOCATION"]
+        cookies = {"access": config["JWT_ACCESS_COOKIE_NAME"], "refresh": config["JWT_REFRESH_COOKIE_NAME"]}
+        return document(
+            self._mounted(), self._book, title=title, version=__version__,
+            cookies=cookies if "cookies" in places else None, bearer="headers" in places,
+        )  # fmt: skip
+
+    def _route_table(self) -> list[dict[str, str]]:
+        return [
+            {
+                "method": item.route.method,
+                "path": item.path,
+                "access": access_text(item.route),
+                "summary": (item.route.view.__doc__ or "").strip().partition("\n")[0],
+            }
+            for item in self._mounted()
+        ]

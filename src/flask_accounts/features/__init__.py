@@ -1,0 +1,1 @@
+"""One folder per feature: its declarations, settings, tables, schemas, service, routes and commands."""

@@ -1,0 +1,86 @@
+"""Checking and setting passwords. An unknown account costs the same as a known one."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from ...core.errors import InvalidCredentials, NotFound
+from ...core.events import Client, Key, PasswordChanged, SessionEnded
+from ...core.feature import Service
+from ...core.gates import Entry, LoginAttempt
+from ...core.login import LoginPipeline, SignIn
+from ...core.policies import email_form, folded
+from ...core.users import Credentials
+
+
+class PasswordService(Service):
+    """Passwords of accounts, callable from a view, a command or host code."""
+
+    def sign_in(self, *, password: str, client: Client, email: str | None = None, username: str | None = None) -> SignIn:
+        """Open a session for the account that `email` or `username` names, if `password` is its.
+
+        Raises `InvalidCredentials` for an unknown account and a wrong password alike, or what a gate raises.
+        """
+        login = email_form(email) if email is not None else folded(username or "")
+        self.runtime.enter(Entry("login", client, account=login))
+        found = self.runtime.users.find(email=email, username=username)
+        verified = self._verify(found, password)
+        pipeline = self.runtime.get(LoginPipeline)
+        if verified is None:
+            pipeline.refuse(InvalidCredentials(), client, user_id=found.user_id if found else None, login=login)
+        return pipeline.finish(LoginAttempt(verified.user_id, ("pwd",), client, verified_hash=verified.password_hash))
+
+    def confirm(self, key: Key, password: str, client: Client, *, action: str) -> Credentials:
+        """The account's credentials, if `password` is right; `InvalidCredentials` if not."""
+        self.runtime.enter(Entry(action, client, account=str(key)))
+        found = self.runtime.users.credentials(key)
+        verified = self._verify(found, password)
+        if verified is None:
+            self.runtime.get(LoginPipeline).refuse(InvalidCredentials(), client, user_id=key)
+        return verified
+
+    def change(self, key: Key, *, current: str, new: str, client: Client, session_id: UUID | None) -> None:
+        """Replace the password by its owner; every session but `session_id` ends."""
+        verified = self.confirm(key, current, client, action="password_change")
+        self._replace(key, verified.password_hash, new, actor=key, client=client, keep=session_id, field="new_password")
+
+    def set(self, user: Any, password: str, *, actor_id: Key | None = None) -> None:  # a user object or a key
+        """Set an account's password by policy and end all its sessions. `NotFound`, or `ValidationError`."""
+        key = self.runtime.users.key_of(user)
+        found = self.runtime.users.credentials(key)
+        if found is None:
+            raise NotFound
+        self._replace(key, found.password_hash, password, actor=actor_id, client=None, keep=None, field="password")
+
+    def _verify(self, found: Credentials | None, password: str) -> Credentials | None:
+        """`found`, its hash brought up to date, if `password` is right."""
+        hasher, users = self.runtime.hasher, self.runtime.users
+        if not hasher.verify(password, found.password_hash if found else None) or found is None or not found.password_hash:
+            return None
+        if not hasher.needs_rehash(found.password_hash):
+            return found
+        fresh = hasher.hash(password)
+        if users.replace_hash(found.user_id, found.password_hash, fresh, self.runtime.clock.now()):
+            return Credentials(found.user_id, found.email, fresh)
+        # Somebody signed in at the same moment and upgraded it first, or the password was changed.
+        return self._verify(users.credentials(found.user_id), password)
+
+    def _replace(
+        self, key: Key, old: str | None, password: str, *, actor: Key | None, client: Client | None, keep: UUID | None, field: str
+    ) -> None:
+        runtime = self.runtime
+        user = runtime.users.view(key)
+        if user is None:
+            raise NotFound
+        encoded = runtime.new_password_hash(password, email=user.email, username=user.username, field=field)
+        now = runtime.clock.now()
+        if not runtime.users.replace_hash(key, old, encoded, now):
+            raise InvalidCredentials  # changed meanwhile: the proof was of a password that is no longer theirs
+        runtime.users.forget(key)
+        ended = runtime.sessions.end_all(key, reason="password_changed", now=now, except_for=keep)
+        runtime.events.emit(PasswordChanged(user_id=key, actor_id=actor, client=client, at=now))
+        for session_id in ended:
+            runtime.events.emit(
+                SessionEnded(user_id=key, actor_id=actor, client=client, at=now, session_id=session_id, reason="password_changed")
+            )

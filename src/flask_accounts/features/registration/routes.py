@@ -1,0 +1,85 @@
+"""POST /register, and POST / of the users blueprint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from ...core.errors import (
+    EmailTaken,
+    FieldProblem,
+    PermissionDenied,
+    RegistrationClosed,
+    TooManyRequests,
+    UsernameTaken,
+    ValidationError,
+)
+from ...core.gates import Entry, LoginAttempt
+from ...core.http import PUBLIC, Access, Call, Reply, Route
+from ...core.login import LoginPipeline, token_reply
+from ...core.schemas import UserSchema
+from ..roles.service import RoleService
+from ..users.service import UserService
+from .schemas import ADMIN_FIELDS, RegisteredSchema, RegisterSchema, admin_register
+from .settings import RegistrationSettings
+
+
+def register(call: Call[RegisterSchema]) -> Reply:
+    """Make an account."""
+    settings = call.runtime.setting(RegistrationSettings)
+    if not settings.open:
+        raise RegistrationClosed
+    user = _create(call, call.body)
+    if not settings.sign_in:
+        return Reply({"user": call.runtime.show(user)}, 201)
+    attempt = LoginAttempt(call.runtime.users.key_of(user), ("pwd",), call.client)
+    return token_reply(call, call.runtime.get(LoginPipeline).finish(attempt), status=201)
+
+
+def create_user(call: Call[BaseModel]) -> Reply:
+    """Make an account: anybody where registration is open; holders of `users:write` may also set roles and flags."""
+    administrator = call.principal is not None and call.principal.can("users:write")
+    given = call.body.model_dump(include=set(ADMIN_FIELDS), exclude_unset=True)
+    if not administrator:
+        if not call.runtime.setting(RegistrationSettings).open:
+            raise PermissionDenied if call.principal else RegistrationClosed
+        if given:
+            raise ValidationError([FieldProblem(name, "extra_forbidden", "Not yours to set.") for name in sorted(given)])
+    roles = given.pop("roles", [])
+    user = _create(call, call.body, **given)
+    if roles:
+        call.runtime.get(RoleService).set(user, roles, actor=call.principal, client=call.client)
+    return Reply(call.runtime.show(user), 201)
+
+
+def _create(call: Call[Any], body: Any, **flags: Any) -> Any:  # the host's schema in, an object of the host's class out
+    call.runtime.enter(Entry("register", call.client, account=body.email))
+    own = body.model_dump(exclude={"email", "username", "password", *ADMIN_FIELDS})
+    return call.runtime.get(UserService).create(
+        body.email,
+        body.password.get_secret_value(),
+        username=body.username,
+        actor_id=call.principal.user_id if call.principal else None,
+        client=call.client,
+        **own,
+        **flags,
+    )
+
+
+ERRORS = (EmailTaken, UsernameTaken, RegistrationClosed, TooManyRequests)
+
+AUTH_ROUTES = (
+    Route(
+        method="POST", path="/register", view=register, access=PUBLIC, body=RegisterSchema,
+        answers={201: RegisteredSchema}, errors=ERRORS,
+    ),
+)  # fmt: skip
+
+USERS_ROUTES = (
+    Route(
+        method="POST", path="/", view=create_user, body=admin_register, answers={201: UserSchema},
+        access=Access(signed_in=False, optional=True, note="anybody where registration is open; `users:write` for roles and flags"),
+        errors=(*ERRORS, PermissionDenied),
+    ),
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""Roles and permissions: who may do what, effective with the very next request."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ...core.events import Key
+from ...core.feature import Feature
+from ...core.runtime import Runtime
+from .cli import roles
+from .models import RoleGrants, RoleMixin, UserRoleMixin
+from .routes import ROUTES
+from .service import RoleService
+from .settings import RoleSettings
+
+
+class Roles(Feature):
+    """Roles with permissions, granted to accounts."""
+
+    name = "roles"
+    settings = (RoleSettings,)
+    tables: ClassVar = {RoleMixin: "accounts_roles", UserRoleMixin: "accounts_user_roles"}
+    services = (RoleService,)
+    users_routes = ROUTES
+    permissions: ClassVar = {
+        "roles:read": "See roles and their permissions.",
+        "roles:write": "Create, change and delete roles, and grant those whose permissions one has.",
+    }
+    commands: ClassVar = (roles,)
+
+    def grants(self) -> RoleGrants:
+        """Roles are read with the account, at no statement of their own."""
+        return RoleGrants(self.models[RoleMixin].__table__, self.models[UserRoleMixin].__table__)
+
+    def erase(self, runtime: Runtime, key: Key) -> None:
+        """Take every role from an account that is being deleted."""
+        runtime.get(RoleService).erase(key)

@@ -1,0 +1,51 @@
+"""What the role routes take and show."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ...core.schemas import Input, Output
+
+RoleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+"""Lower-case letters, digits, `_`, `.` and `-`."""
+Permission = Annotated[str, Field(pattern=r"^(\*|[a-z0-9][a-z0-9_.:-]{0,63})$")]
+"""A word such as `posts:publish`, or `*` for every permission."""
+
+
+class RoleSchema(Output):
+    """A role."""
+
+    name: str
+    description: str
+    permissions: list[str]
+
+
+class RoleListSchema(Output):
+    """Every role, by name, and every permission there is."""
+
+    roles: list[RoleSchema]
+    permissions: dict[str, str]
+    """Permission to what it allows."""
+
+
+class CreateRoleSchema(Input):
+    """A role to be."""
+
+    name: RoleName
+    description: str = Field(default="", max_length=255)
+    permissions: list[Permission] = Field(default_factory=list, max_length=200)
+
+
+class UpdateRoleSchema(Input):
+    """What to change of a role; its name stays."""
+
+    description: str = Field(default_factory=str, max_length=255)
+    permissions: list[Permission] = Field(default_factory=list, max_length=200)
+
+
+class UserRolesSchema(Input):
+    """All roles the account shall have."""
+
+    roles: list[RoleName] = Field(max_length=50)

@@ -1,0 +1,207 @@
+"""GET, PATCH, DELETE /me, and the users blueprint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from ...core.errors import (
+    EmailTaken,
+    FieldProblem,
+    LastAdministrator,
+    NotFound,
+    PermissionDenied,
+    ReauthenticationRequired,
+    UsernameTaken,
+    ValidationError,
+)
+from ...core.http import RECENTLY, Access, Call, Reply, Route, needs
+from ...core.identity import Principal, require_recent
+from ...core.schemas import PublicUserSchema, UserSchema
+from ...core.users import UserQuery, UserView
+from ..roles.service import RoleService
+from .cursor import read_cursor, write_cursor
+from .schemas import (
+    ADMIN_FIELDS,
+    DisableSchema,
+    PublicUserCursorSchema,
+    PublicUserPageSchema,
+    UpdateUserSchema,
+    UserCursorSchema,
+    UserListQuery,
+    UserPageSchema,
+    admin_update,
+    own_replacement,
+)
+from .service import UserService
+from .settings import UserSettings
+
+
+def me(call: Call[None]) -> Reply:
+    """The own account."""
+    return _shown(call, call.principal.user)
+
+
+def update_me(call: Call[UpdateUserSchema]) -> Reply:
+    """Change the own account. A new e-mail address asks for recent authentication."""
+    return _update(call, call.principal.user, call.body.model_dump(exclude_unset=True))
+
+
+def delete_me(call: Call[None]) -> Reply:
+    """Delete the own account and everything stored about it."""
+    call.runtime.get(UserService).delete(call.principal.user, actor_id=call.principal.user_id, client=call.client)
+    return Reply(status=204)
+
+
+def list_users(call: Call[None]) -> Reply:
+    """List accounts, by page with totals or by cursor at constant cost."""
+    asked: UserListQuery = call.query
+    everything = call.principal.can("users:read")
+    if not everything:
+        if call.runtime.setting(UserSettings).directory != "authenticated":
+            raise PermissionDenied
+        if asked.role is not None or asked.is_active is not None or asked.sort.lstrip("-") not in ("id", "username", "created_at"):
+            raise PermissionDenied("Only administrators search by what is not public.")
+    roles = call.runtime.get(RoleService)
+    query = UserQuery(
+        search=asked.search, search_email=everything, is_active=asked.is_active if everything else True,
+        created_after=asked.created_after, created_before=asked.created_before, sort=asked.sort.lstrip("-"),
+        descending=asked.sort.startswith("-"), where=() if asked.role is None else (roles.members(asked.role),),
+    )  # fmt: skip
+    schema = call.runtime.schemas.get(UserSchema if everything else PublicUserSchema)
+
+    def shown(views: list[UserView]) -> list[dict[str, Any]]:
+        return [schema.model_validate(view).model_dump(mode="json") for view in views]
+
+    users = call.runtime.users
+    if asked.cursor is not None:
+        # One more than asked for tells whether there is a next page.
+        found = users.after(query, position=read_cursor(asked.cursor, query, users), limit=asked.per_page + 1)
+        page = found[: asked.per_page]
+        further = write_cursor(users.position_of(page[-1], query), query) if len(found) > len(page) else None
+        return Reply({"users": shown(page), "next_cursor": further})
+    number = asked.page or 1
+    total = users.count(query)
+    page = users.page(query, offset=(number - 1) * asked.per_page, limit=asked.per_page)
+    pages = math.ceil(total / asked.per_page)
+    return Reply({"users": shown(page), "total": total, "pages": pages, "current_page": number, "per_page": asked.per_page})
+
+
+def get_user(call: Call[None]) -> Reply:
+    """One account: one's own, or with `users:read` any. Others are not found."""
+    return _shown(call, _target(call, "users:read"))
+
+
+def update_user(call: Call[BaseModel]) -> Reply:
+    """Change an account: the members given (PATCH) or all of them (PUT)."""
+    user = _target(call, "users:write")
+    changes = call.body.model_dump(exclude_unset=True)
+    if not call.principal.can("users:write"):
+        barred = sorted(ADMIN_FIELDS & changes.keys())
+        if barred:
+            raise ValidationError([FieldProblem(name, "extra_forbidden", "Not yours to change.") for name in barred])
+    return _update(call, user, changes)
+
+
+def replace_user(call: Call[BaseModel]) -> Reply:
+    """Change an account; every member must be given."""
+    return update_user(call)
+
+
+def delete_user(call: Call[None]) -> Reply:
+    """Delete an account and everything stored about it. One's own asks for recent authentication."""
+    user = _target(call, "users:write")
+    if user.key == call.principal.user_id:
+        require_recent(call.principal, call.runtime)
+    call.runtime.get(UserService).delete(user, actor_id=call.principal.user_id, client=call.client)
+    return Reply(status=204)
+
+
+def disable_user(call: Call[DisableSchema | None]) -> Reply:
+    """Switch an account off; its sessions end at once."""
+    user = _target(call, "users:write")
+    reason = call.body.reason if call.body else None
+    call.runtime.get(UserService).disable(user, reason=reason, actor_id=call.principal.user_id, client=call.client)
+    return Reply(call.runtime.show(user.key))
+
+
+def enable_user(call: Call[None]) -> Reply:
+    """Switch an account on again."""
+    user = _target(call, "users:write")
+    call.runtime.get(UserService).enable(user, actor_id=call.principal.user_id, client=call.client)
+    return Reply(call.runtime.show(user.key))
+
+
+def _target(call: Call[Any], permission: str) -> UserView:
+    """The account of the path, if it is the caller's own or the caller has `permission` over it; else `NotFound`."""
+    principal: Principal = call.principal
+    key = call.runtime.users.parse_key(call.params["user_id"])
+    if key is None or (key != principal.user_id and not principal.can(permission)):
+        raise NotFound
+    if key == principal.user_id:
+        return principal.user
+    user = call.runtime.users.view(key)
+    if user is None:
+        raise NotFound
+    if permission == "users:write":
+        call.runtime.get(RoleService).may_act_on(principal, user)
+    return user
+
+
+def _update(call: Call[Any], user: UserView, changes: Mapping[str, Any]) -> Reply:
+    own = user.key == call.principal.user_id
+    if own and changes.get("email", user.email) != user.email:
+        require_recent(call.principal, call.runtime)
+    call.runtime.get(UserService).update(user, changes, actor_id=call.principal.user_id, client=call.client)
+    return Reply(call.runtime.show(user.key))
+
+
+def _shown(call: Call[Any], user: UserView) -> Reply:
+    return Reply(call.runtime.schemas.get(UserSchema).model_validate(user))
+
+
+SELF_OR_READ = Access(note="self or `users:read`; others get 404")
+SELF_OR_WRITE = Access(note="self or `users:write`; others get 404")
+TAKEN = (EmailTaken, UsernameTaken)
+
+AUTH_ROUTES = (
+    Route(method="GET", path="/me", view=me, answers={200: UserSchema}),
+    Route(
+        method="PATCH", path="/me", view=update_me, body=UpdateUserSchema,
+        answers={200: UserSchema}, errors=(*TAKEN, ReauthenticationRequired),
+    ),
+    Route(method="DELETE", path="/me", view=delete_me, access=RECENTLY, answers={204: None}, errors=(LastAdministrator,)),
+)  # fmt: skip
+
+USERS_ROUTES = (
+    Route(
+        method="GET", path="/", view=list_users, query=UserListQuery,
+        access=Access(note="`users:read`, or anybody signed in (public fields) where the directory is open"),
+        answers={200: UserPageSchema | UserCursorSchema | PublicUserPageSchema | PublicUserCursorSchema},
+        errors=(PermissionDenied,),
+    ),
+    Route(method="GET", path="/<user_id>", view=get_user, access=SELF_OR_READ, answers={200: UserSchema}, errors=(NotFound,)),
+    Route(
+        method="PATCH", path="/<user_id>", view=update_user, access=SELF_OR_WRITE, body=admin_update,
+        answers={200: UserSchema}, errors=(NotFound, PermissionDenied, LastAdministrator, *TAKEN, ReauthenticationRequired),
+    ),
+    Route(
+        method="PUT", path="/<user_id>", view=replace_user, access=SELF_OR_WRITE, body=own_replacement,
+        answers={200: UserSchema}, errors=(NotFound, PermissionDenied, LastAdministrator, *TAKEN, ReauthenticationRequired),
+    ),
+    Route(
+        method="DELETE", path="/<user_id>", view=delete_user, access=SELF_OR_WRITE,
+        answers={204: None}, errors=(NotFound, PermissionDenied, LastAdministrator, ReauthenticationRequired),
+    ),
+    Route(
+        method="POST", path="/<user_id>/disable", view=disable_user, access=needs("users:write"), body=DisableSchema,
+        body_required=False, answers={200: UserSchema}, errors=(NotFound, LastAdministrator),
+    ),
+    Route(
+        method="POST", path="/<user_id>/enable", view=enable_user, access=needs("users:write"),
+        answers={200: UserSchema}, errors=(NotFound,),
+    ),
+)  # fmt: skip

@@ -1,0 +1,124 @@
+"""What the account routes take and show."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import pydantic
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError, PydanticUndefined
+
+from ...core.schemas import EmailAddress, Input, Output, PublicUserSchema, SchemaBook, Username, UserSchema
+
+
+class UpdateUserSchema(Input):
+    """What a person may change of the own account. Subclass it to let own columns be changed."""
+
+    # A factory and not a default: null is no address, and the document must not offer it.
+    email: EmailAddress = Field(default_factory=str)
+    """Asks for recent authentication."""
+    username: Username | None = None
+
+
+class AdminFields(Input):
+    """What only holders of `users:write` may change."""
+
+    is_active: bool = Field(default_factory=bool)
+    email_verified: bool = Field(default_factory=bool)
+
+
+ADMIN_FIELDS = frozenset(AdminFields.model_fields)
+
+
+def admin_update(book: SchemaBook) -> type[BaseModel]:
+    """The host's update schema and the administrators' fields."""
+    base = book.get(UpdateUserSchema)
+    return pydantic.create_model("AdminUpdateUserSchema", __base__=(base, AdminFields), __doc__=base.__doc__)
+
+
+def own_replacement(book: SchemaBook) -> type[BaseModel]:
+    """The update schema with every member required, for PUT."""
+    base = book.get(UpdateUserSchema)
+    return pydantic.create_model("ReplaceUserSchema", __base__=(base, OptionalAdminFields), **required(base))
+
+
+class OptionalAdminFields(AdminFields):
+    """The administrators' fields, as PUT takes them: they may be left out."""
+
+
+def required(schema: type[BaseModel]) -> dict[str, Any]:  # what create_model takes
+    """The fields of `schema`, none with a default."""
+    fields: dict[str, Any] = {}
+    for name, field in schema.model_fields.items():
+        field = copy.copy(field)
+        field.default, field.default_factory = PydanticUndefined, None
+        fields[name] = (field.annotation, field)
+    return fields
+
+
+class UserListQuery(Input):
+    """Which accounts to list, and how."""
+
+    page: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Page number from 1; with totals."""
+    per_page: int = Field(default=20, ge=1, le=100)
+    """Accounts a page."""
+    cursor: str | None = Field(default=None, max_length=1024)
+    """Empty for the first page, then the `next_cursor` of the page before. Costs the same at any depth; no totals."""
+    search: str | None = Field(default=None, min_length=1, max_length=100)
+    """A part of the username or the address."""
+    is_active: bool | None = None
+    role: str | None = Field(default=None, max_length=64)
+    created_after: AwareDatetime | None = None
+    created_before: AwareDatetime | None = None
+    sort: Literal[
+        "id", "email", "username", "created_at", "updated_at", "-id", "-email", "-username", "-created_at", "-updated_at"
+    ] = "id"
+    """With `-` in front, descending."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> UserListQuery:
+        if self.page is not None and self.cursor is not None:
+            raise PydanticCustomError("one_of", "Give either a page or a cursor.")
+        return self
+
+
+class UserPageSchema(Output):
+    """A page of accounts, with totals."""
+
+    users: list[UserSchema]
+    total: int
+    pages: int
+    current_page: int
+    per_page: int
+
+
+class UserCursorSchema(Output):
+    """Some accounts, and where to go on; `next_cursor` is null at the end."""
+
+    users: list[UserSchema]
+    next_cursor: str | None
+
+
+class PublicUserPageSchema(Output):
+    """A page of the directory, with totals."""
+
+    users: list[PublicUserSchema]
+    total: int
+    pages: int
+    current_page: int
+    per_page: int
+
+
+class PublicUserCursorSchema(Output):
+    """Some of the directory, and where to go on."""
+
+    users: list[PublicUserSchema]
+    next_cursor: str | None
+
+
+class DisableSchema(Input):
+    """Why an account is switched off; for the event, not stored."""
+
+    reason: str | None = Field(default=None, max_length=255)

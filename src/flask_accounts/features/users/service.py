@@ -1,0 +1,160 @@
+"""Accounts: create, change, disable, delete. Callable from a view, a command, a job or a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...core.errors import FieldProblem, NotFound, ValidationError
+from ...core.events import Client, Key, SessionEnded, UserDeleted, UserDisabled, UserEnabled, UserRegistered, UserUpdated
+from ...core.feature import Service
+from ...core.models import UserMixin
+from ...core.policies import check_username, normalise_email
+from ...core.users import UserView
+from ..roles.service import RoleService
+
+
+class UserService(Service):
+    """Accounts by host code; `user` is an object of the user class, a view or a key. Nothing here commits."""
+
+    def create(
+        self,
+        email: str,
+        password: str | None = None,
+        *,
+        username: str | None = None,
+        is_active: bool = True,
+        email_verified: bool = False,
+        actor_id: Key | None = None,
+        client: Client | None = None,
+        **fields: Any,
+    ) -> UserMixin:
+        """A new account; `fields` are columns of the host's own.
+
+        Raises `ValidationError` for an unfit address, username or password, `EmailTaken`, `UsernameTaken`.
+        """
+        runtime = self.runtime
+        email, username = self._fit(email, username)
+        encoded = runtime.new_password_hash(password, email=email, username=username) if password is not None else None
+        now = runtime.clock.now()
+        user: UserMixin = runtime.users.model(
+            email=email, username=username, password_hash=encoded, is_active=is_active,
+            email_verified_at=now if email_verified else None, created_at=now, updated_at=now, **fields,
+        )  # fmt: skip
+        runtime.users.add(user)
+        key = runtime.users.key_of(user)
+        runtime.events.emit(UserRegistered(user_id=key, actor_id=actor_id, client=client, at=now, email=email))
+        return user
+
+    def get(self, user: Any) -> UserMixin:
+        """The ORM object, or `NotFound`."""
+        found = self.runtime.users.get(self.runtime.users.key_of(user))
+        if found is None:
+            raise NotFound
+        return found
+
+    def find(self, *, email: str | None = None, username: str | None = None) -> UserMixin:
+        """The account of an address or a username, however it is spelled, or `NotFound`."""
+        found = self.runtime.users.find(email=email, username=username)
+        if found is None:
+            raise NotFound
+        return self.get(found.user_id)
+
+    def update(
+        self, user: Any, changes: Mapping[str, Any], *, actor_id: Key | None = None, client: Client | None = None
+    ) -> UserMixin:
+        """Change an account: `email`, `username`, `email_verified`, `is_active`, and columns of the host's own.
+
+        A new address counts as unproved. Switching off ends all sessions. Raises as `create` does, and `LastAdministrator`.
+        """
+        runtime = self.runtime
+        changes = dict(changes)
+        active = changes.pop("is_active", None)
+        found = self.get(user)
+        email, username = self._fit(changes.get("email", found.email), changes.get("username", found.username))
+        now = runtime.clock.now()
+        changed = []
+        if email != found.email:
+            found.email, found.email_verified_at = email, None
+            changed.append("email")
+        if username != found.username:
+            found.username = username
+            changed.append("username")
+        verified = changes.get("email_verified")
+        if verified is not None and verified != found.email_verified:
+            found.email_verified_at = now if verified else None
+            changed.append("email_verified")
+        for name in changes.keys() - {"email", "username", "email_verified"}:
+            if getattr(found, name) != changes[name]:
+                setattr(found, name, changes[name])
+                changed.append(name)
+        if changed:
+            found.updated_at = now
+            runtime.users.save(found)
+            runtime.events.emit(
+                UserUpdated(
+                    user_id=runtime.users.key_of(found), actor_id=actor_id, client=client, at=now, fields=tuple(sorted(changed))
+                )
+            )
+        if active is False:
+            self.disable(found, actor_id=actor_id, client=client)
+        elif active is True:
+            self.enable(found, actor_id=actor_id, client=client)
+        return found
+
+    def disable(self, user: Any, *, reason: str | None = None, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Switch an account off; its sessions end with the very next request. `LastAdministrator`. Twice is no error."""
+        runtime = self.runtime
+        view = self._view(user)
+        if not view.is_active:
+            return
+        runtime.get(RoleService).keep_an_administrator(view)
+        self._set_active(view.key, value=False)
+        now = runtime.clock.now()
+        ended = runtime.sessions.end_all(view.key, reason="disabled", now=now)
+        about = {"user_id": view.key, "actor_id": actor_id, "client": client, "at": now}
+        runtime.events.emit(UserDisabled(**about, reason=reason))
+        for session_id in ended:
+            runtime.events.emit(SessionEnded(**about, session_id=session_id, reason="disabled"))
+
+    def enable(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Switch an account on again; none of its old sessions comes back. Twice is no error."""
+        view = self._view(user)
+        if view.is_active:
+            return
+        self._set_active(view.key, value=True)
+        now = self.runtime.clock.now()
+        self.runtime.events.emit(UserEnabled(user_id=view.key, actor_id=actor_id, client=client, at=now))
+
+    def delete(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Delete an account and everything stored about it. `NotFound`, `LastAdministrator`."""
+        runtime = self.runtime
+        view = self._view(user)
+        runtime.get(RoleService).keep_an_administrator(view)
+        runtime.erase(view.key)
+        if not runtime.users.delete(view.key):
+            raise NotFound
+        runtime.events.emit(UserDeleted(user_id=view.key, actor_id=actor_id, client=client, at=runtime.clock.now()))
+
+    def _set_active(self, key: Key, *, value: bool) -> None:
+        self.runtime.users.set_active(key, value=value, now=self.runtime.clock.now())
+
+    def _view(self, user: Any) -> UserView:
+        view = user if isinstance(user, UserView) else self.runtime.users.view(self.runtime.users.key_of(user))
+        if view is None:
+            raise NotFound
+        return view
+
+    def _fit(self, email: str, username: str | None) -> tuple[str, str | None]:
+        problems = []
+        try:
+            email = normalise_email(email)
+        except ValueError as error:
+            problems.append(FieldProblem("email", "email_invalid", str(error)))
+        try:
+            username = check_username(username) if username is not None else None
+        except ValueError as error:
+            problems.append(FieldProblem("username", "username_invalid", str(error)))
+        if problems:
+            raise ValidationError(problems)
+        return email, username
