@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -230,9 +230,7 @@ class Accounts:
             settings=settings,
             schemas=self._book,
             users=users,
-            sessions=SessionStore(
-                users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, cast(timedelta, idle)
-            ),
+            sessions=SessionStore(users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, idle),
             events=events,
             hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
             password_checks=[
@@ -258,8 +256,8 @@ class Accounts:
             runtime.attach(
                 entry_checks=feature.entry_checks(runtime),
                 gates=feature.gates(runtime),
-                erase=lambda key, feature=feature: feature.erase(runtime, key),
-                purge=lambda feature=feature: feature.purge(runtime),
+                erase=partial(feature.erase, runtime),
+                purge=partial(feature.purge, runtime),
             )
         runtime.attach(entry_checks=[limiter_check(self._limiter)] if self._limiter else [], gates=self._gates)
         return runtime

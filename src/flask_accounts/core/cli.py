@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, cast
 
 import click
 from flask.cli import with_appcontext
@@ -13,9 +13,6 @@ from flask.cli import with_appcontext
 from .errors import AccountsError, NotFound
 from .runtime import Runtime, current_accounts
 from .settings import rows
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
@@ -34,7 +31,7 @@ def command(name: str, **kwargs: Any) -> Callable[[Callable[..., None]], click.C
                 runtime.db.session.rollback()
                 raise click.ClickException(_said(error)) from None
 
-        return click.command(name, **kwargs)(with_appcontext(run))
+        return cast(click.Command, click.command(name, **kwargs)(with_appcontext(run)))  # type: ignore[no-untyped-call]  # Flask leaves it untyped
 
     return decorate
 

@@ -110,7 +110,7 @@ class AccountsError(HTTPException):
         """The problem document as JSON; the signature is Werkzeug's."""
         return json.dumps(self.data)
 
-    def get_response(self, environ: Any = None, scope: Any = None) -> Response:  # type: ignore[override]  # Werkzeug's overloads also name the ASGI form
+    def get_response(self, environ: Any = None, scope: Any = None) -> Response:
         """The whole answer; the signature is Werkzeug's."""
         return Response(self.get_body(), self.code, self.get_headers())
 

@@ -248,7 +248,7 @@ def parse_body(runtime: Runtime, shape: Shape) -> BaseModel:
 
 def parse_query(runtime: Runtime, schema: type[SchemaT]) -> SchemaT:
     """The query string as `schema`; a name given twice is refused (ASVS 15.3.7)."""
-    given = {name: values for name, values in request.args.lists()}
+    given = dict(request.args.lists())
     twice = [FieldProblem(name, "duplicate", "Given more than once.") for name, values in given.items() if len(values) > 1]
     values = {name: values[0] for name, values in given.items()}
     problems = twice + [

@@ -193,19 +193,25 @@ def login_required(
     `roles`, `permissions`: all of them are needed. `optional`: others pass too, as nobody.
     Raises `TokenMissing` and the other 401s, or `PermissionDenied` (403).
     """
-    if isinstance(roles, str) or isinstance(permissions, str):
+    if any(isinstance(names, str) for names in cast("list[object]", [roles, permissions])):
         raise TypeError("roles and permissions take a list of names, not one name.")
     return _decorate(view, fresh=fresh, roles=tuple(roles), permissions=tuple(permissions), optional=optional, any_of=False)
 
 
 def roles_required(*roles: str, any_of: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers into a view who have all of `roles`, or with `any_of` at least one."""
-    return cast(Any, _decorate(None, fresh=False, roles=roles, permissions=(), optional=False, any_of=any_of))
+    return cast(
+        "Callable[[Callable[P, R]], Callable[P, R]]",
+        _decorate(None, fresh=False, roles=roles, permissions=(), optional=False, any_of=any_of),
+    )
 
 
 def permissions_required(*permissions: str, any_of: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers into a view who have all of `permissions`, or with `any_of` at least one."""
-    return cast(Any, _decorate(None, fresh=False, roles=(), permissions=permissions, optional=False, any_of=any_of))
+    return cast(
+        "Callable[[Callable[P, R]], Callable[P, R]]",
+        _decorate(None, fresh=False, roles=(), permissions=permissions, optional=False, any_of=any_of),
+    )
 
 
 def _decorate(view: Callable[..., Any] | None, **conditions: Any) -> Any:  # the arguments of `_pass`

@@ -8,7 +8,7 @@ way in can skip a gate, and a password change or a disabling that happens meanwh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .errors import (
     AccountDisabled,
@@ -94,7 +94,7 @@ class LoginPipeline:
         runtime.commit()
         raise error
 
-    def refresh(self, call: Call[object], body_token: str | None) -> tuple[SignIn, str]:
+    def refresh(self, call: Call[Any], body_token: str | None) -> tuple[SignIn, str]:
         """Exchange the request's refresh token for the next pair; also where the token was found. Two statements.
 
         Raises `TokenRevoked` for an ended session and for reuse, which ends the session.
@@ -110,9 +110,8 @@ class LoginPipeline:
         if session is None or user is None or outcome is Rotation.DEAD or str(user.key) != presented.claims["sub"]:
             raise TokenRevoked
         if outcome is Rotation.REUSED:
-            about = {"user_id": user.key, "client": call.client, "at": now, "session_id": session.id}
-            runtime.events.emit(RefreshTokenReused(**about))
-            runtime.events.emit(SessionEnded(**about, reason="reuse"))
+            runtime.events.emit(RefreshTokenReused(user_id=user.key, client=call.client, at=now, session_id=session.id))
+            runtime.events.emit(SessionEnded(user_id=user.key, client=call.client, at=now, session_id=session.id, reason="reuse"))
             runtime.commit()
             raise TokenRevoked
         if outcome is Rotation.ROTATED:
@@ -121,7 +120,7 @@ class LoginPipeline:
             )
         return SignIn(user, session, runtime.get(Tokens).issue(session)), presented.location
 
-    def sign_out(self, call: Call[object], body_token: str | None) -> None:
+    def sign_out(self, call: Call[Any], body_token: str | None) -> None:
         """End the session of the request's access or refresh token: both die at once. Ending it twice is no error.
 
         Raises what is wrong with the token, if neither is good.
@@ -159,16 +158,18 @@ class LoginPipeline:
 def token_body(runtime: Runtime, sign_in: SignIn, *, in_body: bool) -> TokenResponse:
     """The token response; the tokens themselves only `in_body`."""
     pair = sign_in.tokens
-    return runtime.schemas.get(TokenResponse).model_construct(
-        **({"access_token": pair.access_token, "refresh_token": pair.refresh_token} if in_body else {}),
-        token_type="Bearer",  # noqa: S106  # a scheme's name, not a secret
-        expires_in=pair.expires_in,
-        refresh_expires_in=pair.refresh_expires_in,
-        user=runtime.schemas.get(UserSchema).model_validate(sign_in.user, from_attributes=True),
-    )
+    values: dict[str, Any] = {
+        "token_type": "Bearer",
+        "expires_in": pair.expires_in,
+        "refresh_expires_in": pair.refresh_expires_in,
+        "user": runtime.schemas.get(UserSchema).model_validate(sign_in.user, from_attributes=True),
+    }
+    if in_body:
+        values = {"access_token": pair.access_token, "refresh_token": pair.refresh_token, **values}
+    return runtime.schemas.get(TokenResponse).model_construct(None, **values)
 
 
-def token_reply(call: Call[object], sign_in: SignIn, *, location: str | None = None, status: int = 200) -> Reply:
+def token_reply(call: Call[Any], sign_in: SignIn, *, location: str | None = None, status: int = 200) -> Reply:
     """Answer with tokens: by the way the client's own came, or the one it asks for."""
     tokens = call.runtime.get(Tokens)
     by_cookie = (location or tokens.transport(call.request)) == "cookies"
@@ -180,7 +181,7 @@ def token_reply(call: Call[object], sign_in: SignIn, *, location: str | None = N
     )
 
 
-def signed_out_reply(call: Call[object], reply: Reply) -> Reply:
+def signed_out_reply(call: Call[Any], reply: Reply) -> Reply:
     """`reply`, also expiring the token cookies (ASVS 14.3.1)."""
     reply.decorate = call.runtime.get(Tokens).clear
     return reply

@@ -155,7 +155,7 @@ class OwnedByUser:
     __accounts_user_table__: sa.Table
 
     @declared_attr
-    def user_id(cls) -> Mapped[Any]:
+    def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The owner's key, of the host's own type."""
         key = primary_key(cls.__accounts_user_table__)
         return mapped_column(sa.ForeignKey(key, ondelete="CASCADE"), nullable=False, index=True)

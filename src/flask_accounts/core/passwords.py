@@ -85,7 +85,7 @@ class Argon2Hasher:
                 return self._verify_argon2(unicodedata.normalize("NFC", password), encoded)
             # Hashes from elsewhere were made of the text as it was typed there.
             forms = dict.fromkeys((password, unicodedata.normalize("NFC", password)))
-            return any([self._verify_legacy(form, encoded) for form in forms])
+            return any(self._verify_legacy(form, encoded) for form in forms)
         except (ValueError, TypeError, OverflowError):
             return False  # not a hash at all: fail closed (ASVS 16.5.3)
 

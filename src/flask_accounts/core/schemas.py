@@ -41,7 +41,7 @@ def _new_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
         context = PasswordContext(email=info.data.get("email"), username=info.data.get("username"), words=runtime.context_words)
         for check in runtime.password_checks:
             if problem := check(value.get_secret_value(), context):
-                raise PydanticCustomError(problem.code, problem.message)  # type: ignore[arg-type]  # wants a literal
+                raise PydanticCustomError(problem.code, "{reason}", {"reason": problem.message})
     return value
 
 

@@ -225,7 +225,8 @@ class Tokens:
 
     def _check_times(self, claims: Mapping[str, Any], *, allow_expired: bool) -> None:
         now = self._runtime.clock.now().timestamp()
-        leeway = config.leeway.total_seconds() if isinstance(config.leeway, timedelta) else config.leeway
+        leeway = current_app.config["JWT_DECODE_LEEWAY"]
+        leeway = leeway.total_seconds() if isinstance(leeway, timedelta) else leeway
         if _number(claims, "exp") <= now - leeway and not allow_expired:
             raise TokenExpired
         for name in ("nbf", "iat"):
@@ -349,16 +350,14 @@ def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy t
         _set_answers(manager)
     if manager._token_in_blocklist_callback is default_blocklist_callback:
 
-        @manager.token_in_blocklist_loader
         def revoked(header: dict[str, Any], claims: dict[str, Any]) -> bool:
             check(claims)
             return False
 
-    if manager._user_lookup_callback is None:
+        manager.token_in_blocklist_loader(revoked)
 
-        @manager.user_lookup_loader
-        def load(header: dict[str, Any], claims: dict[str, Any]) -> Any:
-            return user
+    if manager._user_lookup_callback is None:
+        manager.user_lookup_loader(lambda header, claims: user)
 
 
 class _Manager(JWTManager):

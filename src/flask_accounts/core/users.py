@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -162,10 +162,9 @@ class UserStore:
         values = {name: rows[0][f"u_{name}"] for name in self._columns}
         return UserView(self, values, self._grants.read(rows) if self._grants else Grants())
 
-    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:  # as Session.execute
+    def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[*tuple[Any, ...]]:  # as Session.execute
         """Run a statement on the bind that the user class lives on."""
-        result: sa.CursorResult[Any] = self.db.session.execute(statement, parameters, bind_arguments=self._bind)
-        return result
+        return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self._bind))
 
     def view(self, key: Key, *, lock: bool = False) -> UserView | None:
         """One account, or None; with `lock` its row cannot change before the transaction ends."""
@@ -213,14 +212,14 @@ class UserStore:
         """The account of an address or a username, compared in their canonical forms."""
         column, value = self._login_column(email=email, username=username)
         row = self.execute(sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(column == value)).first()
-        return Credentials(*row) if row else None
+        return Credentials(row[0], row[1], row[2]) if row else None
 
     def credentials(self, key: Key) -> Credentials | None:
         """The same by key."""
         row = self.execute(
             sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(self.key_column == key)
         ).first()
-        return Credentials(*row) if row else None
+        return Credentials(row[0], row[1], row[2]) if row else None
 
     def _login_column(self, *, email: str | None, username: str | None) -> tuple[sa.Column[Any], str]:
         if email is not None:
@@ -249,7 +248,8 @@ class UserStore:
     def count(self, query: UserQuery) -> int:
         """How many accounts `query` means."""
         rows = self.select(query).with_only_columns(self.key_column).subquery()
-        return self.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        total: int = self.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        return total
 
     def page(self, query: UserQuery, *, offset: int, limit: int) -> list[UserView]:
         """`limit` accounts from `offset` on."""

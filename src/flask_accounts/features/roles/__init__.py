@@ -30,7 +30,7 @@ class Roles(Feature):
 
     def grants(self) -> RoleGrants:
         """Roles are read with the account, at no statement of their own."""
-        return RoleGrants(self.models[RoleMixin].__table__, self.models[UserRoleMixin].__table__)
+        return RoleGrants(self.models[RoleMixin], self.models[UserRoleMixin])
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Take every role from an account that is being deleted."""

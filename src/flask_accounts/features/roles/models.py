@@ -28,7 +28,7 @@ class UserRoleMixin(OwnedByUser):
     """Who has which role."""
 
     @declared_attr
-    def user_id(cls) -> Mapped[Any]:
+    def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The account; part of the key."""
         key = primary_key(cls.__accounts_user_table__)
         return mapped_column(sa.ForeignKey(key, ondelete="CASCADE"), primary_key=True)
@@ -40,9 +40,9 @@ class UserRoleMixin(OwnedByUser):
 class RoleGrants:
     """Roles as a `GrantSource`: two outer joins, a row per role."""
 
-    def __init__(self, roles: sa.Table, user_roles: sa.Table) -> None:
-        self._roles = roles
-        self._user_roles = user_roles
+    def __init__(self, role: Any, user_role: Any) -> None:  # the mapped classes, built or the host's own
+        self._roles: sa.Table = role.__table__
+        self._user_roles: sa.Table = user_role.__table__
 
     def columns(self) -> Sequence[sa.ColumnElement[Any]]:
         """Name and permissions of one role."""

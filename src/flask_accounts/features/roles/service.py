@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,7 +203,7 @@ class RoleService(Service):
         if actor is not None and not all(actor.can(word) for word in permissions):
             raise PermissionDenied("This takes permissions that you do not have yourself.")
 
-    def _by_name(self, names: set[str]) -> dict[str, tuple[int, Role]]:
+    def _by_name(self, names: AbstractSet[str]) -> dict[str, tuple[int, Role]]:
         rows = self._execute(sa.select(self._roles).where(self._roles.c.name.in_(names))).mappings().all() if names else []
         found = {row["name"]: (row["id"], _role(row)) for row in rows}
         missing = sorted(names - set(found))

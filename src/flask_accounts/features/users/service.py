@@ -112,10 +112,11 @@ class UserService(Service):
         self._set_active(view.key, value=False)
         now = runtime.clock.now()
         ended = runtime.sessions.end_all(view.key, reason="disabled", now=now)
-        about = {"user_id": view.key, "actor_id": actor_id, "client": client, "at": now}
-        runtime.events.emit(UserDisabled(**about, reason=reason))
+        runtime.events.emit(UserDisabled(user_id=view.key, actor_id=actor_id, client=client, at=now, reason=reason))
         for session_id in ended:
-            runtime.events.emit(SessionEnded(**about, session_id=session_id, reason="disabled"))
+            runtime.events.emit(
+                SessionEnded(user_id=view.key, actor_id=actor_id, client=client, at=now, session_id=session_id, reason="disabled")
+            )
 
     def enable(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Switch an account on again; none of its old sessions comes back. Twice is no error."""
