@@ -128,7 +128,7 @@ class Accounts:
                 "There is an Accounts on this db already. Make one per db at module level and call init_app for each app."
             )
         self.db = db
-        self.features = tuple(default_features() if features is None else features)
+        self.features: tuple[Feature, ...] = tuple(default_features() if features is None else features)
         check_features(self.features)
         self.User: type[Any] = self._user_model(user_model, user_key)
         self._user_table: sa.Table = sa.inspect(self.User).local_table

@@ -78,7 +78,7 @@ class AccountsTesting:
             raise RuntimeError("AccountsTesting weakens the app's password hashes: set app.testing = True first.")
         self.app = app
         self.runtime: Runtime = app.extensions[EXTENSION]
-        self.clock = clock or MovableClock()
+        self.clock: MovableClock = clock or MovableClock()
         self._mailer = MemoryMailer()
         self._names = itertools.count(1)
         self.runtime.clock = self.clock

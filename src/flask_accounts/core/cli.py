@@ -14,7 +14,9 @@ from .errors import AccountsError, NotFound
 from .runtime import Runtime, current_accounts
 from .settings import rows
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+as_json: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON, for scripts."
+)
 
 
 def command(name: str, **kwargs: Any) -> Callable[[Callable[..., None]], click.Command]:  # click's own arguments

@@ -85,8 +85,8 @@ class AccountsError(HTTPException):
         **extensions: Any,  # any JSON value may be an extension member (RFC 9457 section 3.2)
     ) -> None:
         super().__init__(description=detail or self.title)
-        self.detail = detail or self.title
-        self.headers = dict(headers or {})
+        self.detail: str = detail or self.title
+        self.headers: dict[str, str] = dict(headers or {})
         self.extensions = extensions
 
     @property
@@ -118,12 +118,12 @@ class AccountsError(HTTPException):
 class ValidationError(AccountsError):
     """The input is understood but not acceptable; `problems` lists all that is wrong with it."""
 
-    code = 400
-    error_code = "VALIDATION_ERROR"
-    title = "The input is not valid."
+    code: int = 400
+    error_code: ClassVar[str] = "VALIDATION_ERROR"
+    title: ClassVar[str] = "The input is not valid."
 
     def __init__(self, problems: Sequence[FieldProblem] = (), detail: str | None = None) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[FieldProblem, ...] = tuple(problems)
         super().__init__(detail, errors=[asdict(problem) for problem in self.problems])
 
     @classmethod
@@ -135,17 +135,17 @@ class ValidationError(AccountsError):
 class MalformedRequest(AccountsError):
     """The body is not the JSON object it should be."""
 
-    code = 400
-    error_code = "MALFORMED_REQUEST"
-    title = "The request is malformed."
+    code: int = 400
+    error_code: ClassVar[str] = "MALFORMED_REQUEST"
+    title: ClassVar[str] = "The request is malformed."
 
 
 class AuthenticationError(AccountsError):
     """The caller is not, or not well enough, authenticated. Carries the RFC 6750 challenge."""
 
-    code = 401
-    error_code = "AUTHENTICATION_FAILED"
-    title = "Authentication is required."
+    code: int = 401
+    error_code: ClassVar[str] = "AUTHENTICATION_FAILED"
+    title: ClassVar[str] = "Authentication is required."
     bearer_error: ClassVar[str | None] = "invalid_token"
 
     def __init__(self, detail: str | None = None, **extensions: Any) -> None:  # JSON values
@@ -158,105 +158,105 @@ class AuthenticationError(AccountsError):
 class TokenMissing(AuthenticationError):
     """No credentials in any place where they are accepted."""
 
-    error_code = "TOKEN_MISSING"
-    title = "Authentication is required."
-    bearer_error = None
+    error_code: ClassVar[str] = "TOKEN_MISSING"
+    title: ClassVar[str] = "Authentication is required."
+    bearer_error: ClassVar[str | None] = None
 
 
 class TokenExpired(AuthenticationError):
     """The token was right once; its time is over."""
 
-    error_code = "TOKEN_EXPIRED"
-    title = "The token has expired."
+    error_code: ClassVar[str] = "TOKEN_EXPIRED"
+    title: ClassVar[str] = "The token has expired."
 
 
 class InvalidToken(AuthenticationError):
     """The token does not verify, or lacks a claim."""
 
-    error_code = "INVALID_TOKEN"
-    title = "The token is not valid."
+    error_code: ClassVar[str] = "INVALID_TOKEN"
+    title: ClassVar[str] = "The token is not valid."
 
 
 class TokenRevoked(AuthenticationError):
     """The token's session has ended, its account is gone or disabled, or the token was used before."""
 
-    error_code = "TOKEN_REVOKED"
-    title = "The token has been revoked."
+    error_code: ClassVar[str] = "TOKEN_REVOKED"
+    title: ClassVar[str] = "The token has been revoked."
 
 
 class WrongTokenType(AuthenticationError):
     """A refresh token where an access token belongs, or the other way round."""
 
-    error_code = "WRONG_TOKEN_TYPE"
-    title = "This is not the kind of token that is needed here."
+    error_code: ClassVar[str] = "WRONG_TOKEN_TYPE"
+    title: ClassVar[str] = "This is not the kind of token that is needed here."
 
 
 class ReauthenticationRequired(AuthenticationError):
     """Signed in, but too long ago for this; `POST /reauthenticate` mends it."""
 
-    error_code = "REAUTHENTICATION_REQUIRED"
-    title = "Please confirm that it is you."
-    bearer_error = "insufficient_user_authentication"  # RFC 9470 section 3
+    error_code: ClassVar[str] = "REAUTHENTICATION_REQUIRED"
+    title: ClassVar[str] = "Please confirm that it is you."
+    bearer_error: ClassVar[str | None] = "insufficient_user_authentication"  # RFC 9470 section 3
 
 
 class InvalidCredentials(AuthenticationError):
     """Unknown account or wrong password; never says which."""
 
-    error_code = "INVALID_CREDENTIALS"
-    title = "The credentials are not valid."
-    bearer_error = None
+    error_code: ClassVar[str] = "INVALID_CREDENTIALS"
+    title: ClassVar[str] = "The credentials are not valid."
+    bearer_error: ClassVar[str | None] = None
 
 
 class Forbidden(AccountsError):
     """Known, but not allowed."""
 
-    code = 403
-    error_code = "FORBIDDEN"
-    title = "This is not allowed."
+    code: int = 403
+    error_code: ClassVar[str] = "FORBIDDEN"
+    title: ClassVar[str] = "This is not allowed."
 
 
 class PermissionDenied(Forbidden):
     """The caller lacks a role or a permission."""
 
-    error_code = "PERMISSION_DENIED"
-    title = "You do not have permission to do this."
+    error_code: ClassVar[str] = "PERMISSION_DENIED"
+    title: ClassVar[str] = "You do not have permission to do this."
 
 
 class CsrfFailed(Forbidden):
     """A cookie came without the matching CSRF header."""
 
-    error_code = "CSRF_FAILED"
-    title = "The CSRF token is missing or wrong."
+    error_code: ClassVar[str] = "CSRF_FAILED"
+    title: ClassVar[str] = "The CSRF token is missing or wrong."
 
 
 class AccountDisabled(Forbidden):
     """The password was right, but the account is switched off."""
 
-    error_code = "ACCOUNT_DISABLED"
-    title = "This account is disabled."
+    error_code: ClassVar[str] = "ACCOUNT_DISABLED"
+    title: ClassVar[str] = "This account is disabled."
 
 
 class RegistrationClosed(Forbidden):
     """Nobody can register here."""
 
-    error_code = "REGISTRATION_CLOSED"
-    title = "Registration is closed."
+    error_code: ClassVar[str] = "REGISTRATION_CLOSED"
+    title: ClassVar[str] = "Registration is closed."
 
 
 class NotFound(AccountsError):
     """No such thing, or none that the caller may know of."""
 
-    code = 404
-    error_code = "NOT_FOUND"
-    title = "Not found."
+    code: int = 404
+    error_code: ClassVar[str] = "NOT_FOUND"
+    title: ClassVar[str] = "Not found."
 
 
 class MethodNotAllowed(AccountsError):
     """The path exists, the method does not. `allowed` lists those that do."""
 
-    code = 405
-    error_code = "METHOD_NOT_ALLOWED"
-    title = "The method is not allowed here."
+    code: int = 405
+    error_code: ClassVar[str] = "METHOD_NOT_ALLOWED"
+    title: ClassVar[str] = "The method is not allowed here."
 
     def __init__(self, allowed: Iterable[str]) -> None:
         super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
@@ -265,75 +265,75 @@ class MethodNotAllowed(AccountsError):
 class Conflict(AccountsError):
     """The request clashes with what is stored."""
 
-    code = 409
-    error_code = "CONFLICT"
-    title = "This clashes with what is stored."
+    code: int = 409
+    error_code: ClassVar[str] = "CONFLICT"
+    title: ClassVar[str] = "This clashes with what is stored."
 
 
 class EmailTaken(Conflict):
     """The address belongs to another account."""
 
-    error_code = "EMAIL_TAKEN"
-    title = "This e-mail address is taken."
+    error_code: ClassVar[str] = "EMAIL_TAKEN"
+    title: ClassVar[str] = "This e-mail address is taken."
 
 
 class UsernameTaken(Conflict):
     """The username belongs to another account."""
 
-    error_code = "USERNAME_TAKEN"
-    title = "This username is taken."
+    error_code: ClassVar[str] = "USERNAME_TAKEN"
+    title: ClassVar[str] = "This username is taken."
 
 
 class RoleExists(Conflict):
     """A role of that name is there already."""
 
-    error_code = "ROLE_EXISTS"
-    title = "A role of this name exists."
+    error_code: ClassVar[str] = "ROLE_EXISTS"
+    title: ClassVar[str] = "A role of this name exists."
 
 
 class RoleProtected(Conflict):
     """The administrators' own role can be neither removed, renamed nor weakened."""
 
-    error_code = "ROLE_PROTECTED"
-    title = "This role is protected."
+    error_code: ClassVar[str] = "ROLE_PROTECTED"
+    title: ClassVar[str] = "This role is protected."
 
 
 class LastAdministrator(Conflict):
     """Nobody would be left who can administer the accounts."""
 
-    error_code = "LAST_ADMINISTRATOR"
-    title = "The last administrator cannot be removed, disabled or demoted."
+    error_code: ClassVar[str] = "LAST_ADMINISTRATOR"
+    title: ClassVar[str] = "The last administrator cannot be removed, disabled or demoted."
 
 
 class ConcurrentChange(Conflict):
     """Somebody else changed the same thing at the same moment; trying again is fine."""
 
-    error_code = "CONCURRENT_CHANGE"
-    title = "This was changed by somebody else at the same moment."
+    error_code: ClassVar[str] = "CONCURRENT_CHANGE"
+    title: ClassVar[str] = "This was changed by somebody else at the same moment."
 
 
 class ContentTooLarge(AccountsError):
     """The body is over the limit and was not read."""
 
-    code = 413
-    error_code = "CONTENT_TOO_LARGE"
-    title = "The request body is too large."
+    code: int = 413
+    error_code: ClassVar[str] = "CONTENT_TOO_LARGE"
+    title: ClassVar[str] = "The request body is too large."
 
 
 class UnsupportedMediaType(AccountsError):
     """The body is not `application/json`."""
 
-    code = 415
-    error_code = "UNSUPPORTED_MEDIA_TYPE"
-    title = "The request body must be application/json."
+    code: int = 415
+    error_code: ClassVar[str] = "UNSUPPORTED_MEDIA_TYPE"
+    title: ClassVar[str] = "The request body must be application/json."
 
 
 class TooManyRequests(AccountsError):
     """A limit was hit. `retry_after` is in seconds (RFC 6585 section 4)."""
 
-    code = 429
-    error_code = "RATE_LIMITED"
-    title = "Too many requests."
+    code: int = 429
+    error_code: ClassVar[str] = "RATE_LIMITED"
+    title: ClassVar[str] = "Too many requests."
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(headers={"Retry-After": str(max(1, round(retry_after + 0.5)))})
@@ -342,17 +342,17 @@ class TooManyRequests(AccountsError):
 class InternalError(AccountsError):
     """Something broke on our side; the log knows what, the client does not."""
 
-    code = 500
-    error_code = "INTERNAL_ERROR"
-    title = "Something went wrong."
+    code: int = 500
+    error_code: ClassVar[str] = "INTERNAL_ERROR"
+    title: ClassVar[str] = "Something went wrong."
 
 
 class ServiceUnavailable(AccountsError):
     """The database, or room for one more password hash, is not to be had at the moment."""
 
-    code = 503
-    error_code = "SERVICE_UNAVAILABLE"
-    title = "The service is not available at the moment."
+    code: int = 503
+    error_code: ClassVar[str] = "SERVICE_UNAVAILABLE"
+    title: ClassVar[str] = "The service is not available at the moment."
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)})

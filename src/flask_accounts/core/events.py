@@ -27,7 +27,7 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session, SessionTransaction
 
-logger = logging.getLogger("flask_accounts.events")
+logger: logging.Logger = logging.getLogger("flask_accounts.events")
 
 Key = int | str | UUID
 """A user's primary key."""

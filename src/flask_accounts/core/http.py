@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -38,11 +38,15 @@ from .events import Client
 from .runtime import Runtime, current_accounts
 from .schemas import SchemaBook, SchemaT
 
-logger = logging.getLogger("flask_accounts.http")
+logger: logging.Logger = logging.getLogger("flask_accounts.http")
 
 MAX_BODY = 65_536
 """Largest request body that is read, in bytes (ASVS 15.2.2)."""
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
+"""What is answered by us on every path, be it with a refusal."""
+
+ROUTE = "accounts_route"
+"""The attribute of a view function that holds its `Route`, by which the document finds it under any prefix."""
 
 BodyT = TypeVar("BodyT")
 
@@ -58,6 +62,8 @@ class Access:
     """Only after recent authentication."""
     permissions: tuple[str, ...] = ()
     """All of these."""
+    presents: tuple[str, ...] = ()
+    """Kinds of token (`access`, `refresh`) that the view itself reads, for the reference."""
     note: str = ""
     """What the view itself decides, for the reference."""
 
@@ -118,6 +124,8 @@ class Route:
     body: Shape | None = None
     body_required: bool = True
     query: type[BaseModel] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The types of the path's variables, for the reference; `user_id` is known to have the key's."""
     answers: Mapping[int, Any] = field(default_factory=lambda: {200: None})
     """The shape of each success, by status: a schema, a union of them, or None for no body."""
     errors: tuple[type[AccountsError], ...] = ()
@@ -138,23 +146,35 @@ def build_blueprint(name: str, routes: Sequence[Route], guard: Guard) -> Bluepri
     blueprint = Blueprint(name, __name__)
     methods: dict[str, set[str]] = {}
     for route in routes:
-        blueprint.add_url_rule(route.path, route.name, _endpoint(route, guard), methods=[route.method], strict_slashes=False)
+        blueprint.add_url_rule(route.path, route.name, _endpoint(route, guard), methods=[route.method], **RULE)
         methods.setdefault(route.path, set()).add(route.method)
     for path, allowed in methods.items():
-        # Flask would answer other methods with its own page, outside every blueprint.
+        # Flask would answer other methods with its own page, outside every blueprint, and OPTIONS with the refused ones too.
+        offered = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
         others = [method for method in METHODS if method not in allowed]
-        if others:
-            blueprint.add_url_rule(path, "other_" + path.replace(".", "_"), _refuse(allowed), methods=others, strict_slashes=False)
+        name = path.replace(".", "_")
+        blueprint.add_url_rule(path, "other_" + name, _refuse(offered), methods=others, **RULE)
+        blueprint.add_url_rule(path, "options_" + name, _offer(offered), methods=["OPTIONS"], **RULE)
     return blueprint
 
 
-def _refuse(allowed: set[str]) -> Callable[..., Response]:
-    offered = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
+RULE: Mapping[str, Any] = {"strict_slashes": False, "provide_automatic_options": False}
 
+
+def _refuse(offered: set[str]) -> Callable[..., Response]:
     def refuse(**params: str) -> Response:
         return _finish(MethodNotAllowed(offered).get_response())
 
     return refuse
+
+
+def _offer(offered: set[str]) -> Callable[..., Response]:
+    def offer(**params: str) -> Response:
+        response = Response(status=204, headers={"Allow": ", ".join(sorted(offered))})
+        response.headers.pop("Content-Type", None)
+        return _finish(response)
+
+    return offer
 
 
 def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
@@ -172,6 +192,7 @@ def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
 
     endpoint.__name__ = route.name
     endpoint.__doc__ = route.view.__doc__
+    setattr(endpoint, ROUTE, route)
     return endpoint
 
 
@@ -310,17 +331,18 @@ def _short_int(digits: str) -> int:
     return int(digits)
 
 
-def _texts(value: Any, path: str = "") -> list[tuple[str, str]]:  # any JSON value
-    if isinstance(value, str):
-        return [(path, value)]
-    items: list[tuple[str, Any]] = []
-    if isinstance(value, dict):
-        items = [(f"{path}.{name}".lstrip("."), item) for name, item in value.items()]
-        if any(_unstorable(name) for name in value):
-            return [("", "\x00")]
-    elif isinstance(value, list):
-        items = [(f"{path}.{index}".lstrip("."), item) for index, item in enumerate(value)]
-    return [found for name, item in items for found in _texts(item, name)]
+def _texts(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text in a JSON object, names too, with the dotted path to it. Walks without recursion: depth is the client's choice."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, str):
+            yield path, item
+        elif isinstance(item, dict):
+            yield from ((path, name) for name in item)
+            waiting += [(f"{path}.{name}" if path else name, member) for name, member in item.items()]
+        elif isinstance(item, list):
+            waiting += [(f"{path}.{index}", member) for index, member in enumerate(item)]
 
 
 def _unstorable(text: str) -> bool:

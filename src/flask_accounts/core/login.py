@@ -71,7 +71,11 @@ class LoginPipeline:
                 gate(attempt, user)
         except AccountsError as error:
             self.refuse(error, attempt.client, user_id=attempt.user_id)
-        session = runtime.sessions.open(user.key, client=attempt.client, amr=attempt.amr, now=now)
+        session = runtime.sessions.open(
+            user.key, client=attempt.client, amr=attempt.amr, now=now, verified_hash=attempt.verified_hash
+        )
+        if session is None:
+            self.refuse(InvalidCredentials(), attempt.client, user_id=user.key)
         most = runtime.setting(SessionSettings).max_per_user
         if row["live_sessions"] >= most:
             self._end_oldest(user.key, most)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from .events import EventBus
 
-logger = logging.getLogger("flask_accounts.mail")
+logger: logging.Logger = logging.getLogger("flask_accounts.mail")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
     migrations as the plain `sa.DateTime` it stands for, so a migration needs no import of this package.
     """
 
-    impl = sa.DateTime
-    cache_ok = True
+    impl: type[sa.DateTime] = sa.DateTime
+    cache_ok: bool | None = True
 
     def __init__(self) -> None:
         super().__init__(timezone=True)
@@ -58,8 +58,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 class _MariaUtcDateTime(UtcDateTime):
     """The same on MariaDB and MySQL."""
 
-    impl = mysql.DATETIME
-    cache_ok = True
+    impl: type[sa.DateTime] = mysql.DATETIME
+    cache_ok: bool | None = True
 
     def __init__(self) -> None:
         sa.types.TypeDecorator.__init__(self, fsp=6)

@@ -13,7 +13,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import argon2
 import argon2.exceptions
@@ -31,7 +31,7 @@ MAX_LENGTH = 256
 class PasswordSettings(Settings):
     """What a password must be, and what a hash may cost."""
 
-    prefix = "password"
+    prefix: ClassVar[str] = "password"
 
     min_length: int = Field(default=8, ge=1, le=64)
     """Fewest characters of a new password. 8 is ASVS 6.2.1; SP 800-63B-4 asks for 15 where the password is the only factor."""

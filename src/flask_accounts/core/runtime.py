@@ -54,14 +54,14 @@ class Runtime:
         self.sessions = sessions
         self.events = events
         self.hasher = hasher
-        self.password_checks = tuple(password_checks)
+        self.password_checks: tuple[PasswordCheck, ...] = tuple(password_checks)
         self.entry_checks: tuple[EntryCheck, ...] = ()
         self.gates: tuple[Gate, ...] = ()
         self.mail = mail
         self.clock = clock
         self.debug = debug
         """The app is in debug or testing mode."""
-        self.permissions = dict(permissions)
+        self.permissions: dict[str, str] = dict(permissions)
         """Every permission the features ask for, and what it allows."""
         self.openapi = openapi
         """Makes the OpenAPI document of this app; takes `title`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import pydantic
@@ -26,13 +26,13 @@ SchemaT = TypeVar("SchemaT", bound=BaseModel)
 class Input(BaseModel):
     """Base of request bodies and queries: unknown members are refused by name (ASVS 15.3.3)."""
 
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    model_config: ClassVar[pydantic.ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Output(BaseModel):
     """Base of answers; read from attributes, so views of rows and ORM objects both serve."""
 
-    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+    model_config: ClassVar[pydantic.ConfigDict] = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
 
 
 def _new_password(value: SecretStr, info: ValidationInfo) -> SecretStr:

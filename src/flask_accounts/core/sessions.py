@@ -3,8 +3,8 @@
 Access and refresh tokens carry the row's id; the row holds a rotation counter (`generation`). A
 refresh is one compare-and-swap UPDATE. No table grows with token use, and no token lies at rest.
 
-The lock order is: the user's row first, then session rows. Opening a session holds a share lock on the
-user's row, so disabling, deleting or a password change waits for it, or makes it fail.
+The lock order is: the user's row first, then session rows. Opening a session holds a lock on the user's
+row, so disabling, deleting or a password change waits for it, or makes it fail.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,7 +28,7 @@ from .users import UserStore, UserView
 class SessionSettings(Settings):
     """How long sessions live. The idle lifetime is Flask-JWT-Extended's `JWT_REFRESH_TOKEN_EXPIRES`."""
 
-    prefix = "sessions"
+    prefix: ClassVar[str] = "sessions"
 
     absolute_lifetime: timedelta = timedelta(days=30)
     """Longest life of a session, however much it is used (ASVS 7.3.2). Seconds, an ISO 8601 duration or a timedelta."""
@@ -135,8 +135,14 @@ class SessionStore:
         counted = sa.select(sa.func.count()).select_from(self._table).where(self._live(key, now))
         return counted.scalar_subquery().label("live_sessions")
 
-    def open(self, key: Key, *, client: Client, amr: Sequence[str], now: datetime) -> SessionState:
-        """A new session for the account. The id is always made here; nothing a client sends can choose it (ASVS 7.2.4)."""
+    def open(
+        self, key: Key, *, client: Client, amr: Sequence[str], now: datetime, verified_hash: str | None = None
+    ) -> SessionState | None:
+        """A new session for the account; None if it is not active any more, or `verified_hash` no longer its password's.
+
+        The id is always made here; nothing a client sends can choose it (ASVS 7.2.4). The INSERT selects
+        from the account's row, so that check and act are one also on SQLite, which has no row locks.
+        """
         expires_at = now + self._settings.absolute_lifetime
         state = SessionState(
             id=uuid7(now), user_id=key, generation=0, rotated_at=None, created_at=now, authenticated_at=now,
@@ -144,8 +150,13 @@ class SessionStore:
             ended_at=None, amr=tuple(amr), ip_address=_cut(client.address, 45), user_agent=_cut(client.user_agent, 255),
         )  # fmt: skip
         values = {name: getattr(state, name) for name in _COLUMNS} | {"amr": " ".join(state.amr)}
-        self._users.execute(sa.insert(self._table).values(values))
-        return state
+        users = self._users
+        fit = [users.key_column == key, users.c["is_active"].is_(True)]
+        if verified_hash is not None:
+            fit.append(users.c["password_hash"] == verified_hash)
+        row = sa.select(*(sa.literal(value, self._table.c[name].type) for name, value in values.items())).where(*fit)
+        inserted = users.execute(sa.insert(self._table).from_select(list(values), row, include_defaults=False))
+        return state if inserted.rowcount else None
 
     def rotate(self, session_id: UUID, generation: int, now: datetime) -> tuple[Rotation, SessionState | None, UserView | None]:
         """Exchange `generation` for the next one: a compare-and-swap, then one read; two statements in all.
@@ -154,13 +165,12 @@ class SessionStore:
         older snapshot (MariaDB's repeatable read).
         """
         users, table = self._users, self._table
-        active = sa.exists().where(users.key_column == table.c.user_id, users.c["is_active"].is_(True))
         idle = now + self._idle_lifetime
         swapped = users.execute(
             sa.update(table)
             .where(
                 table.c.id == session_id, table.c.generation == generation, table.c.ended_at.is_(None),
-                table.c.idle_expires_at > now, table.c.expires_at > now, active,
+                table.c.idle_expires_at > now, table.c.expires_at > now,
             )
             .values(
                 generation=generation + 1, rotated_at=now, last_used_at=now,
@@ -171,9 +181,11 @@ class SessionStore:
         if found is None:
             return Rotation.DEAD, None, None
         state, user = found
+        if not user.is_active:
+            return Rotation.DEAD, state, user
         if swapped:
             return Rotation.ROTATED, state, user
-        if not state.is_live(now) or not user.is_active:
+        if not state.is_live(now):
             return Rotation.DEAD, state, user
         just_now = state.rotated_at is not None and now - state.rotated_at < self._settings.grace_window
         if generation == state.generation - 1 and just_now:

@@ -22,7 +22,9 @@ CONFIG_PREFIX = "ACCOUNTS_"
 class Settings(pydantic.BaseModel):
     """Base class of a feature's settings; frozen once read."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config: ClassVar[pydantic.ConfigDict] = pydantic.ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
     prefix: ClassVar[str] = ""
     """What stands between `ACCOUNTS_` and the field's name; empty for the core's own settings."""
 

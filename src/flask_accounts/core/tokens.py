@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 import flask_jwt_extended.config
@@ -51,13 +51,13 @@ MAX_TOKEN = 8192
 TRANSPORT_HEADER = "X-Token-Transport"
 """Where both headers and cookies are allowed, a client names the one it wants its tokens by."""
 
-config = flask_jwt_extended.config.config
+config: Any = flask_jwt_extended.config.config  # its class is private
 
 
 class TokenSettings(Settings):
     """Signing keys of the past. The current key is Flask-JWT-Extended's `JWT_SECRET_KEY`, or Flask's `SECRET_KEY`."""
 
-    prefix = "tokens"
+    prefix: ClassVar[str] = "tokens"
 
     previous_keys: tuple[SecretStr, ...] = ()
     """Signing keys that are no longer used but still verify, while a key rotation runs its course (ASVS 11.2.2)."""
@@ -151,8 +151,8 @@ class Tokens:
     def transport(self, request: Request) -> str:
         """How a new pair goes to this client: `headers` (in the body) or `cookies`."""
         allowed = [place for place in config.token_location if place in ("headers", "cookies")]
-        asked = request.headers.get(TRANSPORT_HEADER)
-        return asked if asked in allowed else (allowed[0] if allowed else "headers")
+        asked = request.headers.get(TRANSPORT_HEADER, "")
+        return asked if asked in allowed else str(next(iter(allowed), "headers"))
 
     # In
 

@@ -119,7 +119,7 @@ class UserStore:
         self.db = db
         self.model = model
         self.table: sa.Table = sa.inspect(model).local_table
-        self.key_column = primary_key(self.table)
+        self.key_column: sa.Column[Any] = primary_key(self.table)
         self.key_type: type = self.key_column.type.python_type
         mapper = sa.inspect(model)
         # By attribute name: a host may have called the column itself something else.
@@ -127,7 +127,7 @@ class UserStore:
             attribute.key: attribute.columns[0] for attribute in mapper.column_attrs if attribute.columns[0].table is self.table
         }
         self._columns = {name: column for name, column in self.c.items() if name not in NEVER_SHOWN}
-        self.key_name = mapper.get_property_by_column(self.key_column).key
+        self.key_name: str = mapper.get_property_by_column(self.key_column).key
         self._grants = grants
         self._bind = {"mapper": mapper}
 
@@ -177,7 +177,7 @@ class UserStore:
             sa.select(*self.columns(), *extra).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
         )
         if lock:
-            statement = statement.with_for_update(read=True, of=self.table)
+            statement = statement.with_for_update(key_share=True, of=self.table)
         rows = self.execute(statement).mappings().all()
         return (self.read(rows), rows[0]) if rows else None
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ...core.feature import Feature
+from ...core.http import Route
+from ...core.settings import Settings
 from .routes import ROUTES
 from .settings import OpenApiSettings
 
@@ -10,6 +14,6 @@ from .settings import OpenApiSettings
 class OpenApi(Feature):
     """GET /openapi.json and GET /docs."""
 
-    name = "openapi"
-    settings = (OpenApiSettings,)
-    auth_routes = ROUTES
+    name: ClassVar[str] = "openapi"
+    settings: ClassVar[tuple[type[Settings], ...]] = (OpenApiSettings,)
+    auth_routes: ClassVar[tuple[Route, ...]] = ROUTES

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ...core.settings import Settings
 
 
 class OpenApiSettings(Settings):
     """Whether the contract is published."""
 
-    prefix = "openapi"
+    prefix: ClassVar[str] = "openapi"
 
     enabled: bool = True
     """Serve `openapi.json` and `docs`. Off: both answer 404."""

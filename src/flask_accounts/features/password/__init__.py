@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...core.feature import Feature
+import click
+
+from ...core.feature import Feature, Service
+from ...core.http import Route
 from .cli import set_password
 from .routes import ROUTES
 from .service import PasswordService
@@ -13,7 +16,7 @@ from .service import PasswordService
 class Password(Feature):
     """Sign-in by e-mail address or username and password."""
 
-    name = "password"
-    services = (PasswordService,)
-    auth_routes = ROUTES
-    commands: ClassVar = (set_password,)
+    name: ClassVar[str] = "password"
+    services: ClassVar[tuple[type[Service], ...]] = (PasswordService,)
+    auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
+    commands: ClassVar[tuple[click.Command, ...]] = (set_password,)

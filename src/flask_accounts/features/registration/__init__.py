@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ...core.feature import Feature
+from ...core.http import Route
+from ...core.settings import Settings
 from .routes import AUTH_ROUTES, USERS_ROUTES
 from .settings import RegistrationSettings
 
@@ -10,8 +14,8 @@ from .settings import RegistrationSettings
 class Registration(Feature):
     """Sign-up."""
 
-    name = "registration"
-    requires = ("users", "roles")
-    settings = (RegistrationSettings,)
-    auth_routes = AUTH_ROUTES
-    users_routes = USERS_ROUTES
+    name: ClassVar[str] = "registration"
+    requires: ClassVar[tuple[str, ...]] = ("users", "roles")
+    settings: ClassVar[tuple[type[Settings], ...]] = (RegistrationSettings,)
+    auth_routes: ClassVar[tuple[Route, ...]] = AUTH_ROUTES
+    users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES

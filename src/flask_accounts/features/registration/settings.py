@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from ...core.settings import Settings
 
 
 class RegistrationSettings(Settings):
     """Whether people may register, and what they get."""
 
-    prefix = "registration"
+    prefix: ClassVar[str] = "registration"
 
     open: bool = True
     """Anybody may register. Off: only holders of `users:write`, commands and host code make accounts."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import click
+
 from ...core.events import Key
-from ...core.feature import Feature
+from ...core.feature import Feature, Service
+from ...core.http import Route
 from ...core.runtime import Runtime
+from ...core.settings import Settings
 from .cli import roles
 from .models import RoleGrants, RoleMixin, UserRoleMixin
 from .routes import ROUTES
@@ -17,16 +21,16 @@ from .settings import RoleSettings
 class Roles(Feature):
     """Roles with permissions, granted to accounts."""
 
-    name = "roles"
-    settings = (RoleSettings,)
-    tables: ClassVar = {RoleMixin: "accounts_roles", UserRoleMixin: "accounts_user_roles"}
-    services = (RoleService,)
-    users_routes = ROUTES
-    permissions: ClassVar = {
+    name: ClassVar[str] = "roles"
+    settings: ClassVar[tuple[type[Settings], ...]] = (RoleSettings,)
+    tables: ClassVar[dict[type, str]] = {RoleMixin: "accounts_roles", UserRoleMixin: "accounts_user_roles"}
+    services: ClassVar[tuple[type[Service], ...]] = (RoleService,)
+    users_routes: ClassVar[tuple[Route, ...]] = ROUTES
+    permissions: ClassVar[dict[str, str]] = {
         "roles:read": "See roles and their permissions.",
         "roles:write": "Create, change and delete roles, and grant those whose permissions one has.",
     }
-    commands: ClassVar = (roles,)
+    commands: ClassVar[tuple[click.Command, ...]] = (roles,)
 
     def grants(self) -> RoleGrants:
         """Roles are read with the account, at no statement of their own."""

@@ -48,6 +48,6 @@ def revoke_command(runtime: Runtime, user: str, role: str) -> None:
     click.echo(f"{user} no longer has {role}.")
 
 
-roles = click.Group(
+roles: click.Group = click.Group(
     "roles", commands=[list_command, create_command, grant_command, revoke_command], help="See, make, grant and revoke roles."
 )

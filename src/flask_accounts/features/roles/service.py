@@ -36,7 +36,7 @@ class RoleService(Service):
         super().__init__(runtime)
         self._roles: sa.Table = runtime.model(RoleMixin).__table__
         self._granted: sa.Table = runtime.model(UserRoleMixin).__table__
-        self.admin_role = runtime.setting(RoleSettings).admin_role
+        self.admin_role: str = runtime.setting(RoleSettings).admin_role
 
     # Roles
 

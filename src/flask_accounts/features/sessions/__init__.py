@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...core.feature import Feature
+import click
+
+from ...core.feature import Feature, Service
+from ...core.http import Route
 from .cli import sessions
 from .routes import ROUTES, USERS_ROUTES
 from .service import SessionService
@@ -13,8 +16,8 @@ from .service import SessionService
 class Sessions(Feature):
     """Own sessions for everybody, other people's for administrators."""
 
-    name = "sessions"
-    services = (SessionService,)
-    auth_routes = ROUTES
-    users_routes = USERS_ROUTES
-    commands: ClassVar = (sessions,)
+    name: ClassVar[str] = "sessions"
+    services: ClassVar[tuple[type[Service], ...]] = (SessionService,)
+    auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
+    users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
+    commands: ClassVar[tuple[click.Command, ...]] = (sessions,)

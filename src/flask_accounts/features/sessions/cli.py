@@ -43,4 +43,4 @@ def revoke_command(runtime: Runtime, user: str, session_id: UUID | None) -> None
         click.echo(f"Ended {runtime.get(SessionService).revoke_all(found)} sessions.")
 
 
-sessions = click.Group("sessions", commands=[list_command, revoke_command], help="See and end sessions.")
+sessions: click.Group = click.Group("sessions", commands=[list_command, revoke_command], help="See and end sessions.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ...core.settings import Settings
 
@@ -10,7 +10,7 @@ from ...core.settings import Settings
 class UserSettings(Settings):
     """Who may see the list of accounts."""
 
-    prefix = "users"
+    prefix: ClassVar[str] = "users"
 
     directory: Literal["admin", "authenticated"] = "admin"
     """`admin`: only holders of `users:read` list accounts. `authenticated`: every signed-in person lists the public fields of active ones."""
