@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -13,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from .errors import (
     PROBLEM_JSON,
     AccountsError,
+    AuthenticationError,
     ContentTooLarge,
     CsrfFailed,
     InvalidToken,
@@ -23,53 +25,106 @@ from .errors import (
     TokenExpired,
     TokenMissing,
     TokenRevoked,
+    TooManyRequests,
     UnsupportedMediaType,
     ValidationError,
+    WrongTokenType,
 )
-from .http import Route
-from .schemas import ProblemSchema, SchemaBook
+from .http import Access, Route
+from .schemas import POLICY_LENGTH, ProblemSchema, SchemaBook
+from .tokens import Transport
 
 REF = "#/components/schemas/{model}"
+TAGS = {"auth": "Signing up, in and out; the own account.", "users": "Administration of accounts and roles."}
+JsonObject = dict[str, Any]  # JSON values
 
 
 @dataclass(frozen=True)
 class Mounted:
-    """A route where an app serves it: the URL with `{variables}`, and its group."""
+    """A route where an app serves it: the URL with `{variables}`, its tag, and its blueprint's unique name."""
 
     route: Route
     path: str
     tag: str
+    blueprint: str
+
+
+def _schemes(transport: Transport) -> JsonObject:
+    schemes: JsonObject = {}
+    if transport.bearer:
+        schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The access token."}
+        schemes["refresh"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The refresh token."}
+    for kind, names in transport.cookies.items():
+        said = f"The {kind} token, set at sign-in."
+        schemes[f"{kind}_cookie"] = {"type": "apiKey", "in": "cookie", "name": names.cookie, "description": said}
+        if transport.csrf_methods:
+            said = f"For requests that change something: the CSRF value that belongs to the {kind} cookie."
+            schemes[f"{kind}_csrf"] = {"type": "apiKey", "in": "header", "name": names.csrf, "description": said}
+    return schemes
+
+
+def _security(transport: Transport, access: Access, method: str) -> list[dict[str, list[str]]]:
+    """The ways into a route; an empty one means that none is needed."""
+    kinds = access.presents or (("access",) if access.signed_in or access.optional else ())
+    ways: list[dict[str, list[str]]] = []
+    for kind in kinds:
+        if transport.bearer:
+            ways.append({"bearer" if kind == "access" else kind: []})
+        if kind in transport.cookies:
+            csrf = {f"{kind}_csrf": []} if method in transport.csrf_methods else {}
+            ways.append({f"{kind}_cookie": []} | csrf)
+    return ways if access.signed_in or not ways else [{}, *ways]
 
 
 def document(
-    mounted: Iterable[Mounted], book: SchemaBook, *, title: str, version: str, cookies: Mapping[str, str] | None, bearer: bool
-) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `mounted`. `cookies` names the token cookies (`access`, `refresh`), where they are in use."""
+    mounted: Iterable[Mounted], book: SchemaBook, *, title: str, version: str, transport: Transport, server: str, min_password: int
+) -> JsonObject:
+    """The OpenAPI 3.1 document of `mounted`, for an app whose root is at the URL path `server`.
+
+    `min_password` is the fewest characters of a new password, which is a setting and so not in any schema.
+    """
     mounted = [item for item in mounted if item.route.documented]
     schemas = _Schemas(book)
     for item in mounted:
         schemas.collect(item.route)
-    definitions = schemas.definitions()
-    security: list[dict[str, list[str]]] = []
-    schemes: dict[str, Any] = {}
-    if bearer:
-        schemes["bearer"] = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-        security.append({"bearer": []})
-    if cookies:
-        schemes["cookie"] = {
-            "type": "apiKey", "in": "cookie", "name": cookies["access"],
-            "description": "Set at sign-in. Requests that change something also need the header X-CSRF-TOKEN.",
-        }  # fmt: skip
-        security.append({"cookie": []})
-    paths: dict[str, Any] = {}
+    definitions = schemas.definitions(min_password)
+    paths: JsonObject = {}
+    kinds: dict[str, type[AccountsError]] = {}
     for item in mounted:
-        paths.setdefault(item.path, {})[item.route.method.lower()] = _operation(item, schemas, security)
+        paths.setdefault(item.path, {})[item.route.method.lower()] = _operation(item, schemas, transport)
+        kinds |= {kind.error_code: kind for errors in _errors(item.route).values() for kind in errors}
+    tags = [{"name": name, "description": text} for name, text in TAGS.items() if any(item.tag == name for item in mounted)]
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": {"title": title, "version": version, "description": DESCRIPTION},
+        "servers": [{"url": server or "/"}],
+        "tags": tags,
         "paths": paths,
-        "components": {"schemas": definitions, "securitySchemes": schemes},
+        "components": {
+            "schemas": definitions,
+            "examples": {code: _example(kind) for code, kind in sorted(kinds.items())},
+            "headers": HEADERS,
+            "securitySchemes": _schemes(transport),
+        },
     }
+
+
+DESCRIPTION = (
+    "JSON in and out; times are RFC 3339 in UTC. Every error is problem details (RFC 9457): a program reads `code`, a person reads "
+    "`detail`, and `errors` lists every problem with the input at once. Unknown members of a body are refused by name."
+)
+HEADERS: JsonObject = {
+    "WWW-Authenticate": {
+        "description": "The challenge (RFC 6750).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^Bearer "},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
 
 
 class _Schemas:
@@ -89,21 +144,37 @@ class _Schemas:
         for answer in route.answers.values():
             self._outputs += [self._book.get(schema) for schema in _members(answer)]
 
-    def definitions(self) -> dict[str, Any]:
+    def definitions(self, min_password: int) -> JsonObject:
         named: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in dict.fromkeys(self._inputs)]
         named += [(model, "serialization") for model in dict.fromkeys(self._outputs)]
         self._refs, found = models_json_schema(named, ref_template=REF, schema_generator=GenerateJsonSchema)
-        definitions: dict[str, Any] = found.get("$defs", {})
+        definitions: JsonObject = found.get("$defs", {})
+        for definition in definitions.values():
+            for field in definition.get("properties", {}).values():
+                if field.pop(POLICY_LENGTH, False):
+                    field["minLength"] = min_password
         return definitions
 
-    def ref(self, model: type[BaseModel], mode: Any) -> dict[str, Any]:
+    def ref(self, model: type[BaseModel], mode: Any) -> JsonObject:
         return self._refs[(model, mode)]
 
-    def answer(self, answer: Any) -> dict[str, Any]:
+    def answer(self, answer: Any) -> JsonObject:
         refs = [self.ref(self._book.get(schema), "serialization") for schema in _members(answer)]
         return refs[0] if len(refs) == 1 else {"anyOf": refs}
 
-    def query(self, route: Route) -> list[dict[str, Any]]:
+    def path(self, route: Route, names: Iterable[str]) -> list[JsonObject]:
+        """The path's variables."""
+        return [{"name": name, "in": "path", "required": True, "schema": self._path_type(route, name)} for name in names]
+
+    def _path_type(self, route: Route, name: str) -> JsonObject:
+        kind = route.params.get(name, self._book.key_type if name == "user_id" else str)
+        if kind is int:
+            return {"type": "integer", "minimum": 0}
+        if kind in (str, UUID):
+            return {"type": "string"} | ({"format": "uuid"} if kind is UUID else {"minLength": 1})
+        return TypeAdapter(kind).json_schema()
+
+    def query(self, route: Route) -> list[JsonObject]:
         if route.query is None:
             return []
         schema = TypeAdapter(self._book.get(route.query)).json_schema()
@@ -125,7 +196,7 @@ def _members(answer: Any) -> list[type[BaseModel]]:
     return list(getattr(answer, "__args__", None) or [answer]) if not isinstance(answer, type) else [answer]
 
 
-def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+def _without_null(field: JsonObject) -> JsonObject:
     """A query parameter is left out, never null."""
     kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
     if field.get("default", ...) is None:
@@ -135,39 +206,55 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
     return field
 
 
-def _operation(item: Mounted, schemas: _Schemas, security: list[dict[str, list[str]]]) -> dict[str, Any]:
+def _operation(item: Mounted, schemas: _Schemas, transport: Transport) -> JsonObject:
     route = item.route
     summary, _, rest = (route.view.__doc__ or route.name).strip().partition("\n")
-    operation: dict[str, Any] = {"tags": [item.tag], "operationId": f"{item.tag}_{route.name}", "summary": summary}
-    said = " ".join([rest.strip(), access_text(route)]).strip()
-    if said:
-        operation["description"] = said
-    names = re.findall(r"\{(\w+)\}", item.path)
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
-    parameters += schemas.query(route)
+    operation: JsonObject = {"tags": [item.tag], "operationId": f"{item.blueprint}_{route.name}", "summary": summary}
+    operation["description"] = " ".join([rest.strip(), access_text(route)]).strip()
+    parameters = schemas.path(route, re.findall(r"\{(\w+)\}", item.path)) + schemas.query(route)
     if parameters:
         operation["parameters"] = parameters
     if body := schemas.body(route):
         content = {"application/json": {"schema": schemas.ref(body, "validation")}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
-    if route.access.signed_in:
-        operation["security"] = security
-    elif route.access.optional:
-        operation["security"] = [{}, *security]
-    else:
-        operation["security"] = []
-    responses: dict[str, Any] = {}
+    operation["security"] = _security(transport, route.access, route.method)
+    responses: JsonObject = {}
     for status, answer in route.answers.items():
         responses[str(status)] = {"description": "Done."}
         if answer is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": schemas.answer(answer)}}
     for status, errors in sorted(_errors(route).items()):
-        responses[str(status)] = {
-            "description": " ".join(f"`{error.error_code}`: {error.title}" for error in errors),
-            "content": {PROBLEM_JSON: {"schema": schemas.ref(ProblemSchema, "serialization")}},
-        }
+        responses[str(status)] = _problem(status, errors, schemas)
     operation["responses"] = responses
     return operation
+
+
+def _problem(status: int, errors: list[type[AccountsError]], schemas: _Schemas) -> JsonObject:
+    """An error answer: the one schema, narrowed to the codes that this status may carry here."""
+    codes = [error.error_code for error in errors]
+    narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    content = {
+        "schema": {"allOf": [schemas.ref(ProblemSchema, "serialization"), narrowed]},
+        "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
+    }
+    response: JsonObject = {
+        "description": " ".join(f"`{error.error_code}`: {error.title}" for error in errors),
+        "content": {PROBLEM_JSON: content},
+    }
+    header = "WWW-Authenticate" if issubclass(errors[0], AuthenticationError) else None
+    if issubclass(errors[0], TooManyRequests | ServiceUnavailable):
+        header = "Retry-After"
+    if header:
+        response["headers"] = {header: {"$ref": f"#/components/headers/{header}"}}
+    return response
+
+
+def _example(kind: type[AccountsError]) -> JsonObject:
+    error = kind(1) if issubclass(kind, TooManyRequests) else kind()
+    value = error.data
+    if kind is ValidationError:
+        value["errors"] = [{"field": "email", "code": "missing", "message": "Field required"}]
+    return {"summary": kind.title, "value": value}
 
 
 def access_text(route: Route) -> str:
@@ -178,6 +265,8 @@ def access_text(route: Route) -> str:
         words.append("Needs " + ", ".join(f"`{name}`" for name in access.permissions) + ".")
     if access.fresh:
         words.append("Needs recent authentication.")
+    if access.presents:
+        words.append("For whoever has " + " or ".join(f"the {kind} token" for kind in access.presents) + ".")
     if access.note:
         words.append(f"Who may: {access.note}.")
     if not words:
@@ -192,13 +281,14 @@ def _errors(route: Route) -> dict[int, list[type[AccountsError]]]:
         kinds += [ValidationError, MalformedRequest, ContentTooLarge, UnsupportedMediaType]
     elif route.query:
         kinds.append(ValidationError)
-    if route.access.signed_in or route.access.optional or TokenMissing in kinds:
-        kinds += [TokenExpired, InvalidToken, TokenRevoked, CsrfFailed]
-        if route.access.signed_in:
+    access = route.access
+    if access.signed_in or access.optional or access.presents:
+        kinds += [TokenExpired, InvalidToken, TokenRevoked, WrongTokenType, CsrfFailed]
+        if not access.optional:
             kinds.append(TokenMissing)
-    if route.access.permissions:
+    if access.permissions:
         kinds.append(PermissionDenied)
-    if route.access.fresh:
+    if access.fresh:
         kinds.append(ReauthenticationRequired)
     kinds.append(ServiceUnavailable)
     found: dict[int, list[type[AccountsError]]] = {}

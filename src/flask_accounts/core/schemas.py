@@ -18,9 +18,12 @@ from pydantic_core import PydanticCustomError
 
 from .errors import ConfigurationError
 from .passwords import MAX_LENGTH
-from .policies import MAX_EMAIL, MAX_USERNAME, PasswordContext, check_username, normalise_email
+from .policies import MAX_EMAIL, MAX_USERNAME, MIN_USERNAME, PasswordContext, check_username, normalise_email
 
 SchemaT = TypeVar("SchemaT", bound=BaseModel)
+
+POLICY_LENGTH = "x-policy-length"
+"""Marks a member of a JSON schema whose least length is a setting of the app; the OpenAPI document puts it in."""
 
 
 class Input(BaseModel):
@@ -61,11 +64,17 @@ def _username(value: str) -> str:
 
 EmailAddress = Annotated[str, Field(max_length=MAX_EMAIL, json_schema_extra={"format": "email"}), AfterValidator(_email)]
 """An e-mail address in its canonical form."""
-Username = Annotated[str, Field(max_length=MAX_USERNAME), AfterValidator(_username)]
+Username = Annotated[
+    str,
+    Field(max_length=MAX_USERNAME, json_schema_extra={"format": "username", "minLength": MIN_USERNAME}),
+    AfterValidator(_username),
+]
 """A username that is fit, as typed (in NFKC)."""
 Password = Annotated[SecretStr, Field(max_length=MAX_LENGTH)]
 """A password to be checked: any, up to the length that is ever hashed."""
-NewPassword = Annotated[SecretStr, Field(max_length=MAX_LENGTH), AfterValidator(_new_password)]
+NewPassword = Annotated[
+    SecretStr, Field(max_length=MAX_LENGTH, json_schema_extra={POLICY_LENGTH: True}), AfterValidator(_new_password)
+]
 """A password to be set: fit by the policy. Declare it after `email` and `username`, which it is compared with."""
 
 
@@ -143,7 +152,8 @@ class SchemaBook:
                 raise ConfigurationError(
                     f"schemas={{{base.__name__}: {schema!r}}}: the schema must be a subclass of {base.__name__}."
                 )
-        self._key_type = key_type
+        self.key_type = key_type
+        """The type of the user's key."""
         self._resolved: dict[type[BaseModel], type[BaseModel]] = {}
         self._derived: dict[Callable[[SchemaBook], type[BaseModel]], type[BaseModel]] = {}
         self._own = dict(own)
@@ -180,7 +190,7 @@ class SchemaBook:
         if isinstance(annotation, type) and get_origin(annotation) is None and issubclass(annotation, Output):
             return self.get(annotation)
         if annotation == int | UUID | str:  # the key of a user
-            return self._key_type
+            return self.key_type
         arguments = get_args(annotation)
         if not arguments:
             return annotation

@@ -73,8 +73,10 @@ def load(kinds: Iterable[type[Settings]], config: Mapping[str, Any]) -> dict[typ
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {nearest[0]}?" if nearest else " See `flask accounts settings` for those there are."
+    # Without what all have in common, which would make any two names look alike.
+    names = {name.removeprefix(CONFIG_PREFIX): name for name in known}
+    nearest = difflib.get_close_matches(key.removeprefix(CONFIG_PREFIX), names, n=1)
+    hint = f" Did you mean {names[nearest[0]]}?" if nearest else " The settings reference lists those there are."
     return f"{key} is not a setting of flask_accounts.{hint}"
 
 

@@ -283,6 +283,33 @@ def _lifetime(delta: Any) -> timedelta:  # Flask-JWT-Extended's own union
     return delta
 
 
+@dataclass(frozen=True)
+class CookieNames:
+    """The cookie and the CSRF header of one kind of token; `csrf` is empty where no such header is asked for."""
+
+    cookie: str
+    csrf: str
+
+
+@dataclass(frozen=True)
+class Transport:
+    """By which ways an app takes tokens: bearer headers, cookies by kind (`access`, `refresh`), or both."""
+
+    bearer: bool
+    cookies: Mapping[str, CookieNames]
+    csrf_methods: frozenset[str]
+
+
+def transport() -> Transport:
+    """The ways of the current app, for the OpenAPI document."""
+    names = {
+        "access": CookieNames(config.access_cookie_name, config.access_csrf_header_name),
+        "refresh": CookieNames(config.refresh_cookie_name, config.refresh_csrf_header_name),
+    }
+    methods = config.csrf_request_methods if config.cookie_csrf_protect else ()
+    return Transport(config.jwt_in_headers, names if config.jwt_in_cookies else {}, frozenset(methods))
+
+
 # Set-up
 
 Check = Callable[[Mapping[str, Any]], None]
