@@ -36,7 +36,7 @@ def test_values_come_from_the_config_under_the_features_prefix() -> None:
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_real_name() -> None:
-    with pytest.raises(ConfigurationError, match="ACCOUNTS_KITCHEN_COKS .* Did you mean ACCOUNTS_KITCHEN_COOKS"):
+    with pytest.raises(ConfigurationError, match=r"ACCOUNTS_KITCHEN_COKS .* Did you mean ACCOUNTS_KITCHEN_COOKS"):
         load([Kitchen], {"ACCOUNTS_KITCHEN_COKS": 3})
 
 

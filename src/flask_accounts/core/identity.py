@@ -98,6 +98,9 @@ def _principal(runtime: Runtime, claims: Mapping[str, Any], session_id: UUID, au
         raise TokenRevoked
     if str(session.user_id) != claims["sub"]:
         raise InvalidToken
+    if claims.get("type") == "refresh" and claims.get("gen") != session.generation:
+        # Only a host's own `@jwt_required(refresh=True)` comes here: POST /refresh knows the grace window.
+        raise TokenRevoked
     return Principal(
         user_id=user.key, user=user, roles=frozenset(user.roles), permissions=user.permissions, session_id=session.id,
         auth_time=auth_time, amr=session.amr, claims=claims, location=location,

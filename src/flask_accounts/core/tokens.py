@@ -99,6 +99,22 @@ class Tokens:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._manager: JWTManager | None = None
+
+    def adopt(self, manager: JWTManager) -> None:
+        """Work with this manager. At start only."""
+        self._manager = manager
+
+    @property
+    def manager(self) -> JWTManager:
+        """The app's manager; `ConfigurationError` if another one took its place after the start."""
+        found = current_app.extensions.get(MANAGER)
+        if self._manager is None or found is not self._manager:
+            raise ConfigurationError(
+                "JWTManager(app) was called after accounts.init_app(app), so plain @jwt_required() would not honour revocation. "
+                "Call it before, or leave it out: accounts.init_app makes one."
+            )
+        return self._manager
 
     # Out
 
@@ -123,7 +139,7 @@ class Tokens:
 
     def _encode(self, claims: dict[str, Any], now: datetime, lifetime: timedelta) -> str:
         payload: dict[str, Any] = {}
-        extra = _manager()._user_claims_callback
+        extra = self.manager._user_claims_callback
         if extra is not default_additional_claims_callback:
             payload.update(extra(claims["sub"]))
         issued = now.timestamp()
@@ -212,7 +228,7 @@ class Tokens:
         raise InvalidToken
 
     def _keys(self, raw: str) -> list[Any]:  # whatever key type the algorithm takes
-        callback = _manager()._decode_key_callback
+        callback = self.manager._decode_key_callback
         if callback is not default_decode_key_callback:
             try:
                 header = jwt.get_unverified_header(raw)
@@ -375,6 +391,7 @@ def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy t
     if manager is None:
         manager = _Manager(app)
         _set_answers(manager)
+    app.extensions["accounts"].get(Tokens).adopt(manager)
     if manager._token_in_blocklist_callback is default_blocklist_callback:
 
         def revoked(header: dict[str, Any], claims: dict[str, Any]) -> bool:
@@ -430,9 +447,3 @@ def _identity(identity: Any) -> str:  # a user object or a key, as host code pas
 
     runtime: Runtime = current_app.extensions["accounts"]
     return str(runtime.users.key_of(identity))
-
-
-def _manager() -> JWTManager:
-
-    manager: JWTManager = current_app.extensions[MANAGER]
-    return manager
