@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -108,13 +110,13 @@ class Tokens:
     @property
     def manager(self) -> JWTManager:
         """The app's manager; `ConfigurationError` if another one took its place after the start."""
-        found = current_app.extensions.get(MANAGER)
-        if self._manager is None or found is not self._manager:
+        manager = self._manager
+        if manager is None or current_app.extensions.get(MANAGER) is not manager:
             raise ConfigurationError(
                 "JWTManager(app) was called after accounts.init_app(app), so plain @jwt_required() would not honour revocation. "
                 "Call it before, or leave it out: accounts.init_app makes one."
             )
-        return self._manager
+        return manager
 
     # Out
 
@@ -359,14 +361,38 @@ def idle_lifetime(app: Flask) -> timedelta | None:
 
 
 MINIMUM_KEY = {"HS256": 32, "HS384": 48, "HS512": 64}
+KEY_PAIR = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA"})
+
+
+def check_config(app: Flask) -> None:
+    """Refuse at start what would fail, or be unsafe, only at the first sign-in."""
+    for key in ("JWT_ACCESS_TOKEN_EXPIRES", "JWT_REFRESH_TOKEN_EXPIRES"):
+        value = app.config.get(key, timedelta(1))
+        seconds = timedelta(seconds=value) if type(value) is int else value
+        endless = value is False and key == "JWT_REFRESH_TOKEN_EXPIRES"  # the session's absolute lifetime still counts
+        if not endless and not (isinstance(seconds, timedelta) and seconds > timedelta(0)):
+            raise ConfigurationError(f"{key} must be a timedelta or a number of seconds, above 0.")
+    if app.config.get("JWT_IDENTITY_CLAIM", "sub") != "sub":
+        raise ConfigurationError("JWT_IDENTITY_CLAIM must stay `sub`, the claim that names the account (RFC 7519 section 4.1.2).")
 
 
 def check_key(app: Flask) -> None:
-    """Refuse a missing or short signing key in production, warn in debug and testing (RFC 8725 section 3.5)."""
+    """Refuse a missing or short signing key in production, warn in debug and testing (RFC 8725 section 3.5).
+
+    Without any key, debug and testing sign with a random one, so that the first steps need no set-up.
+    """
     algorithm = app.config.get("JWT_ALGORITHM", "HS256")
+    if algorithm in KEY_PAIR:
+        missing = [key for key in ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY") if not app.config.get(key)]
+        if missing:
+            raise ConfigurationError(f"JWT_ALGORITHM {algorithm} needs {' and '.join(missing)}: set the key pair, in PEM.")
+        return
     needed = MINIMUM_KEY.get(algorithm)
     if needed is None:
-        return
+        names = ", ".join([*MINIMUM_KEY, *sorted(KEY_PAIR)])
+        raise ConfigurationError(
+            f"JWT_ALGORITHM {algorithm!r} is none that signs safely. Leave it out (HS256), or use one of: {names}."
+        )
     key = app.config.get("JWT_SECRET_KEY") or app.secret_key
     length = len(key.encode() if isinstance(key, str) else key) if key else 0
     if length >= needed:
@@ -376,9 +402,20 @@ def check_key(app: Flask) -> None:
         f"{said}; {algorithm} needs at least {needed}. Set JWT_SECRET_KEY (or SECRET_KEY) to a random value, for example the "
         "output of: python -c 'import secrets; print(secrets.token_urlsafe(48))'"
     )
-    if not (app.debug or app.testing) or not length:
+    if not (app.debug or app.testing):
         raise ConfigurationError(message)
-    warnings.warn(message, stacklevel=5)
+    if not length:
+        app.config["JWT_SECRET_KEY"] = secrets.token_urlsafe(48)
+        message += " Until then this process signs with a random one, and every token dies with it."
+    _warn(message)
+
+
+def _warn(message: str) -> None:
+    """Warn on the host's own line: the first outside this package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, stacklevel=level - 1)
 
 
 def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy to the host's class
