@@ -28,7 +28,7 @@ from flask_jwt_extended.default_callbacks import (
     default_blocklist_callback,
     default_decode_key_callback,
 )
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 
 from .errors import (
     AccountsError,
@@ -48,6 +48,12 @@ from .sessions import SessionSettings, SessionState
 from .settings import Settings
 
 MANAGER = "flask-jwt-extended"
+LATEST = 253_402_300_800
+"""The end of the year 9999, in Unix time."""
+KINDS = ("access", "refresh")
+"""The kinds of token there are; one of any other purpose is none of ours (RFC 8725 section 3.12)."""
+MINIMUM_KEY = {"HS256": 32, "HS384": 48, "HS512": 64}
+"""Fewest bytes of a shared key (RFC 7518 section 3.2)."""
 MAX_TOKEN = 8192
 """Longest token that is looked at, in characters (ASVS 15.2.2)."""
 TRANSPORT_HEADER = "X-Token-Transport"
@@ -63,6 +69,14 @@ class TokenSettings(Settings):
 
     previous_keys: tuple[SecretStr, ...] = ()
     """Signing keys that are no longer used but still verify, while a key rotation runs its course (ASVS 11.2.2)."""
+
+    @field_validator("previous_keys")
+    @classmethod
+    def _strong(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        # An empty entry, as splitting an unset variable leaves one, would let anybody sign.
+        if any(len(key.get_secret_value().encode()) < MINIMUM_KEY["HS256"] for key in keys):
+            raise ValueError(f"each key needs at least {MINIMUM_KEY['HS256']} bytes; leave out weaker ones, their tokens cannot be trusted")
+        return keys
 
 
 @dataclass(frozen=True)
@@ -153,7 +167,7 @@ class Tokens:
         if config.encode_issuer:
             payload["iss"] = config.encode_issuer
         if config.jwt_in_cookies and config.cookie_csrf_protect:
-            payload["csrf"] = str(uuid4())
+            payload["csrf"] = secrets.token_urlsafe(32)  # a UUID has fewer than 128 random bits (ASVS 11.5.1)
         return jwt.encode(payload, config.encode_key, algorithm=config.algorithm)
 
     def respond(self, response: Response, pair: TokenPair) -> None:
@@ -206,27 +220,32 @@ class Tokens:
             raise InvalidToken
         if kind is not None and claims.get("type") != kind:
             raise WrongTokenType(f"This needs the {kind} token.")
+        if claims.get("type") not in KINDS:  # a list may come here: `in` on a tuple compares, it does not hash
+            raise WrongTokenType
         return claims
 
     def _verified(self, raw: str) -> dict[str, Any]:
         for key in self._keys(raw):
             try:
-                # Times are checked below against the app's clock, not here against the machine's.
-                return jwt.decode(
+                # Times are checked below against the app's clock, not here against the machine's. Whom a token
+                # is for is always checked: one with an audience is not for an app that has no name (RFC 7519
+                # section 4.1.3), and what this app writes into its tokens it also asks for.
+                verified = jwt.decode_complete(
                     raw,
                     key,
                     algorithms=config.decode_algorithms,
-                    audience=config.decode_audience,
-                    issuer=config.decode_issuer,
-                    options={
-                        "verify_exp": False, "verify_nbf": False, "verify_iat": False,
-                        "verify_aud": config.decode_audience is not None,
-                    },
-                )  # fmt: skip
+                    audience=config.encode_audience if config.decode_audience is None else config.decode_audience,
+                    issuer=config.encode_issuer if config.decode_issuer is None else config.decode_issuer,
+                    options={"verify_exp": False, "verify_nbf": False, "verify_iat": False},
+                )
             except jwt.InvalidSignatureError:
                 continue
             except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
                 raise InvalidToken from None
+            if "crit" in verified["header"]:  # no extension is understood here (RFC 7515 section 4.1.11)
+                raise InvalidToken
+            claims: dict[str, Any] = verified["payload"]
+            return claims
         raise InvalidToken
 
     def _keys(self, raw: str) -> list[Any]:  # whatever key type the algorithm takes
@@ -281,7 +300,8 @@ def _bearer(request: Request) -> str | None:
 
 def _number(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # The upper bound is the year 9999; numbers beyond it do not fit a time, or not even a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LATEST < value < LATEST:
         raise InvalidToken
     return value
 
@@ -360,7 +380,6 @@ def idle_lifetime(app: Flask) -> timedelta | None:
     return timedelta(seconds=value) if isinstance(value, int) else value
 
 
-MINIMUM_KEY = {"HS256": 32, "HS384": 48, "HS512": 64}
 KEY_PAIR = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA"})
 
 
@@ -382,6 +401,12 @@ def check_key(app: Flask) -> None:
     Without any key, debug and testing sign with a random one, so that the first steps need no set-up.
     """
     algorithm = app.config.get("JWT_ALGORITHM", "HS256")
+    for other in app.config.get("JWT_DECODE_ALGORITHMS") or ():
+        # Beside a shared-key algorithm, a public key could pass for the shared one (RFC 8725 section 2.1).
+        if (other in KEY_PAIR) != (algorithm in KEY_PAIR) or other not in {*KEY_PAIR, *MINIMUM_KEY}:
+            raise ConfigurationError(
+                f"JWT_DECODE_ALGORITHMS names {other!r} beside JWT_ALGORITHM {algorithm}: keep to one family, HS or key pairs."
+            )
     if algorithm in KEY_PAIR:
         missing = [key for key in ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY") if not app.config.get(key)]
         if missing:
@@ -415,7 +440,7 @@ def _warn(message: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, stacklevel=level - 1)
+    warnings.warn(message, stacklevel=level)
 
 
 def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy to the host's class
@@ -451,7 +476,6 @@ class _Manager(JWTManager):
         tokens = current_app.extensions["accounts"].get(Tokens)
         claims: dict[str, Any] = tokens.decode(encoded_token, None, allow_expired=allow_expired)
         claims.setdefault("fresh", False)
-        claims.setdefault("type", "access")
         if csrf_value and not same_secret(csrf_value, str(claims.get("csrf", ""))):
             raise CsrfFailed
         return claims
