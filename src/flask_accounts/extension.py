@@ -7,15 +7,17 @@ accounts.init_app(app)
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 from pydantic import BaseModel
+from sqlalchemy.orm import MappedAsDataclass
 
 from .core import events as core_events
 from .core import tokens as core_tokens
@@ -25,7 +27,7 @@ from .core.errors import ConfigurationError
 from .core.events import EventBus
 from .core.feature import Feature, Service, check_features
 from .core.gates import Gate, Limiter, limiter_check
-from .core.http import Route, build_blueprint
+from .core.http import ROUTE, Route, build_blueprint
 from .core.identity import current_user, guard, token_check
 from .core.login import LoginPipeline
 from .core.mail import ConsoleMailer, Mailer, MailRoom
@@ -34,11 +36,11 @@ from .core.openapi import Mounted, access_text, document
 from .core.passwords import Argon2Hasher, BoundedHasher, Hasher, PasswordSettings
 from .core.policies import PasswordCheck, common_check, length_check, likeness_check
 from .core.runtime import EXTENSION, Runtime, current_accounts
-from .core.schemas import SchemaBook
+from .core.schemas import PublicUserSchema, SchemaBook, UserSchema
 from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, SessionStore
 from .core.settings import Settings, load
 from .core.tokens import Tokens, TokenSettings
-from .core.users import UserStore
+from .core.users import NEVER_SHOWN, UserStore
 from .features.openapi import OpenApi
 from .features.password import Password
 from .features.password.service import PasswordService
@@ -123,13 +125,20 @@ class Accounts:
     ) -> None:
         if not isinstance(db, SQLAlchemy):
             raise ConfigurationError(f"Accounts(db) takes a Flask-SQLAlchemy object, not {db!r}.")
+        if issubclass(db.Model, MappedAsDataclass):
+            raise ConfigurationError(
+                "SQLAlchemy(model_class=...) with MappedAsDataclass would make dataclass fields of the accounts' columns, which have "
+                "defaults in no order. Give it a DeclarativeBase without MappedAsDataclass."
+            )
         if EXTENSION in db.metadata.info:
             raise ConfigurationError(
                 "There is an Accounts on this db already. Make one per db at module level and call init_app for each app."
             )
         self.db = db
-        self.features: tuple[Feature, ...] = tuple(default_features() if features is None else features)
-        check_features(self.features)
+        given = tuple(default_features() if features is None else features)
+        check_features(given)
+        # Copies, since each is told its tables: the same list may go to two Accounts.
+        self.features: tuple[Feature, ...] = tuple(copy.copy(feature) for feature in given)
         self.User: type[Any] = self._user_model(user_model, user_key)
         self._user_table: sa.Table = sa.inspect(self.User).local_table
         self._models = self._build_models(dict(models or {}))
@@ -140,6 +149,7 @@ class Accounts:
         self._password_checks, self._gates = tuple(password_checks), tuple(gates)
         self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
         self._check_schemas()
+        self._check_services()
         db.metadata.info[EXTENSION] = True
         core_events.install(db)
         if app is not None:
@@ -203,6 +213,7 @@ class Accounts:
             raise ConfigurationError("The app uses another SQLAlchemy object than this Accounts: pass Accounts the app's own db.")
         core_tokens.check_key(app)
         core_tokens.defaults(app)
+        core_tokens.check_config(app)
         settings = load([*CORE_SETTINGS, *(kind for feature in self.features for kind in feature.settings)], app.config)
         runtime = self._runtime(app, settings)
         app.extensions[EXTENSION] = runtime
@@ -271,6 +282,11 @@ class Accounts:
                 bases = (UuidKeyMixin, *bases)
             user_model = type("User", bases, {"__tablename__": "users", "__module__": __name__})
         check_user_model(user_model)
+        if not any(sa.inspect(user_model).local_table.metadata is metadata for metadata in self.db.metadatas.values()):
+            raise ConfigurationError(
+                f"The user class {user_model.__name__} is not on this db. Write `class {user_model.__name__}(UserMixin, db.Model)` "
+                "with the db that Accounts is given."
+            )
         return user_model
 
     def _build_models(self, own: dict[type, type]) -> dict[type, type]:
@@ -284,7 +300,8 @@ class Accounts:
                 raise ConfigurationError(
                     f"models={{{mixin.__name__}: {model!r}}}: the model must be a subclass of {mixin.__name__}."
                 )
-            models[mixin] = model or build_model(self.db, mixin, name, self._user_table)
+            mapped = model is not None and sa.inspect(model, raiseerr=False) is not None
+            models[mixin] = model if model and mapped else build_model(self.db, model or mixin, name, self._user_table)
         if own:
             names = ", ".join(sorted(mixin.__name__ for mixin in tables))
             raise ConfigurationError(f"models: there is no table of {next(iter(own)).__name__}. There are: {names}.")
@@ -306,6 +323,30 @@ class Accounts:
                 raise ConfigurationError(
                     f"{schema.__name__} has {', '.join(missing)}, which {self.User.__name__} has not. Add the column."
                 )
+        for shape in (UserSchema, PublicUserSchema):
+            shown = self._schemas.get(shape)
+            if shown is None:
+                continue
+            if secret := sorted(NEVER_SHOWN & shown.model_fields.keys()):
+                raise ConfigurationError(f"{shown.__name__} shows {', '.join(secret)}. Take it out of the schema.")
+            fields = shown.model_fields.items()
+            needed = {name for name, field in fields if field.is_required() and not field.validation_alias}
+            there = {*shape.model_fields, *UserSchema.model_fields, "permissions"}
+            if missing := sorted(name for name in needed - there if not hasattr(self.User, name)):
+                raise ConfigurationError(
+                    f"{shown.__name__} has {', '.join(missing)}, which {self.User.__name__} has not. Add the column or a property."
+                )
+
+    def _check_services(self) -> None:
+        known = [kind for feature in self.features for kind in feature.services]
+        for kind, service in self._services.items():
+            if kind not in known:
+                names = ", ".join(sorted(kind.__name__ for kind in known))
+                raise ConfigurationError(f"services: there is no service {kind.__name__}. There are: {names}.")
+            if not (isinstance(service, type) and issubclass(service, kind)):
+                raise ConfigurationError(
+                    f"services={{{kind.__name__}: {service!r}}}: the service must be a subclass of {kind.__name__}."
+                )
 
     # What the app serves
 
@@ -318,25 +359,27 @@ class Accounts:
     def _mounted(self) -> list[Mounted]:
         """Every route where the current app serves it, wherever the host has registered the blueprints."""
         found = []
-        for tag, blueprint, routes in (("auth", AUTH, self._routes()[AUTH]), ("users", USERS, self._routes()[USERS])):
-            by_name = {route.name: route for route in routes}
+        for tag, routes in (("auth", self._routes()[AUTH]), ("users", self._routes()[USERS])):
             for rule in current_app.url_map.iter_rules():
-                name, _, endpoint = rule.endpoint.rpartition(".")
-                if name.rpartition(".")[2] == blueprint and endpoint in by_name:
+                route = getattr(current_app.view_functions[rule.endpoint], ROUTE, None)
+                if route is not None and any(route is own for own in routes):
                     path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-                    found.append(Mounted(by_name[endpoint], path.rstrip("/") or "/", tag))
+                    blueprint = rule.endpoint.rpartition(".")[0].replace(".", "_").replace("accounts_", "")
+                    found.append(Mounted(route, path.rstrip("/") or "/", tag, blueprint))
         return found
 
     def _openapi(self, *, title: str) -> dict[str, Any]:
         from . import __version__
 
-        config = current_app.config
-        places = config["JWT_TOKEN_LOCATION"]
-        cookies = {"access": config["JWT_ACCESS_COOKIE_NAME"], "refresh": config["JWT_REFRESH_COOKIE_NAME"]}
         return document(
-            self._mounted(), self._book, title=title, version=__version__,
-            cookies=cookies if "cookies" in places else None, bearer="headers" in places,
-        )  # fmt: skip
+            self._mounted(),
+            self._book,
+            title=title,
+            version=__version__,
+            transport=core_tokens.transport(),
+            server=request.root_path if has_request_context() else "",
+            min_password=self.runtime.setting(PasswordSettings).min_length,
+        )
 
     def _route_table(self) -> list[dict[str, str]]:
         return [

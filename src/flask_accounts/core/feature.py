@@ -76,6 +76,11 @@ class Feature:
 
 def check_features(features: Sequence[Feature]) -> None:
     """Refuse two features of one name and a feature whose requirement is missing."""
+    for feature in features:
+        if not isinstance(feature, Feature):
+            raise ConfigurationError(
+                f"{feature!r} is not a feature. Pass objects of feature classes: Accounts(features=[Password(), ...])."
+            )
     names = [feature.name for feature in features]
     for name in names:
         if names.count(name) > 1:

@@ -179,6 +179,8 @@ def build_model(db: SQLAlchemy, mixin: type, table_name: str, user_table: sa.Tab
     attributes: dict[str, Any] = {"__tablename__": table_name, "__module__": mixin.__module__}
     if user_table is not None:
         attributes["__accounts_user_table__"] = user_table
+        if bind_key := user_table.metadata.info.get("bind_key"):
+            attributes["__bind_key__"] = bind_key  # all of accounts lives where the users live
     return type(name, (mixin, db.Model), attributes)
 
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .events import Client, Key
@@ -30,13 +31,13 @@ class SessionSettings(Settings):
 
     prefix: ClassVar[str] = "sessions"
 
-    absolute_lifetime: timedelta = timedelta(days=30)
+    absolute_lifetime: timedelta = Field(default=timedelta(days=30), gt=timedelta(0))
     """Longest life of a session, however much it is used (ASVS 7.3.2). Seconds, an ISO 8601 duration or a timedelta."""
-    grace_window: timedelta = timedelta(seconds=10)
+    grace_window: timedelta = Field(default=timedelta(seconds=10), ge=timedelta(0))
     """How long a refresh token that was just used still gets the current pair again (two tabs, a lost answer); 0 turns it off."""
-    fresh_for: timedelta = timedelta(minutes=15)
+    fresh_for: timedelta = Field(default=timedelta(minutes=15), ge=timedelta(0))
     """How long after signing in or reauthenticating a session passes where recent authentication is asked for."""
-    max_per_user: int = 50
+    max_per_user: int = Field(default=50, ge=1)
     """Most sessions one account has at once; opening one more ends the oldest (ASVS 7.1.2)."""
 
 
