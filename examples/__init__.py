@@ -1,0 +1,1 @@
+"""Host apps that show flask_accounts at work."""

@@ -1,0 +1,91 @@
+"""Configuration from the environment, read when an app is made and not when this file is imported."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from flask.helpers import get_debug_flag
+
+
+class Config:
+    """What all environments share."""
+
+    SEEDING = False
+    """Whether `flask seed` may make accounts with printed passwords."""
+    HSTS = False
+    """Tell browsers to come by HTTPS only."""
+
+    MAX_CONTENT_LENGTH = 256 * 1024
+    # The page's tokens travel in httpOnly cookies, where no script reaches them; other clients use headers.
+    JWT_TOKEN_LOCATION = ("cookies", "headers")
+    ACCOUNTS_REGISTRATION_SIGN_IN = True
+    ACCOUNTS_REGISTRATION_USERNAME_REQUIRED = True
+    ACCOUNTS_ROLES_PERMISSIONS = ("posts:moderate",)
+    ACCOUNTS_PASSWORD_CONTEXT_WORDS = ("commonplace",)
+    ACCOUNTS_OPENAPI_TITLE = "Commonplace: accounts"
+
+    def __init__(self, instance: Path) -> None:
+        self.CORS_ORIGINS = [origin.strip() for origin in os.environ.get("CORS_ORIGINS", "").split(",") if origin.strip()]
+        self.SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL") or f"sqlite:///{instance / 'commonplace.db'}"
+
+
+class Development(Config):
+    """On one's own machine: works without any set-up, over plain HTTP."""
+
+    DEBUG = True
+    SEEDING = True
+    # Not every browser takes Secure cookies from http://127.0.0.1 (Safari does not). Everywhere else they are Secure.
+    JWT_COOKIE_SECURE = False
+
+    def __init__(self, instance: Path) -> None:
+        super().__init__(instance)
+        self.SECRET_KEY = os.environ.get("SECRET_KEY") or _kept_key(instance / "development_key")
+
+
+class Testing(Config):
+    """For the test suite: a new key each time, cookies as in production."""
+
+    TESTING = True
+    SEEDING = True
+
+    def __init__(self, instance: Path) -> None:
+        super().__init__(instance)
+        self.SECRET_KEY = secrets.token_urlsafe(48)
+
+
+class Production(Config):
+    """Where people rely on it: key and database must be given."""
+
+    HSTS = True
+
+    def __init__(self, instance: Path) -> None:
+        super().__init__(instance)
+        for name in ("SECRET_KEY", "DATABASE_URL"):
+            if not os.environ.get(name):
+                raise RuntimeError(f"Set {name} for production, or DEMO_ENVIRONMENT=development to try the demo out.")
+        self.SECRET_KEY = os.environ["SECRET_KEY"]
+
+
+ENVIRONMENTS: dict[str, type[Config]] = {"development": Development, "testing": Testing, "production": Production}
+
+
+def choose(name: str | None = None) -> type[Config]:
+    """The configuration called `name`, or by DEMO_ENVIRONMENT; what is not said is production, unless Flask debugs."""
+    name = name or os.environ.get("DEMO_ENVIRONMENT") or ("development" if get_debug_flag() else "production")
+    try:
+        return ENVIRONMENTS[name]
+    except KeyError:
+        raise RuntimeError(f"There is no environment {name!r}. There are: {', '.join(ENVIRONMENTS)}.") from None
+
+
+def _kept_key(file: Path) -> str:
+    """A random key that is made once and readable by its owner only, so that sign-ins survive a restart."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+            made.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return file.read_text()

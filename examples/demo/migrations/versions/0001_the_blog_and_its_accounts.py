@@ -1,0 +1,108 @@
+"""The blog and its accounts: written by `flask db migrate`, tidied by hand.
+
+Revision: 5c79569112d7, the first.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "5c79569112d7"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+# MariaDB and MySQL keep fractions of a second only where told to.
+moment = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "accounts_revoked_tokens",
+        sa.Column("jti", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", moment, nullable=False),
+        sa.PrimaryKeyConstraint("jti"),
+    )
+    op.create_index(op.f("ix_accounts_revoked_tokens_expires_at"), "accounts_revoked_tokens", ["expires_at"])
+
+    op.create_table(
+        "accounts_roles",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("description", sa.String(length=255), nullable=False),
+        sa.Column("permissions", sa.Text(), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("updated_at", moment, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name"),
+    )
+    op.create_table(
+        "people",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("display_name", sa.String(length=80), nullable=False),
+        sa.Column("bio", sa.String(length=500), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("username", sa.String(length=64), nullable=True),
+        sa.Column("username_normalized", sa.String(length=64), nullable=True),
+        sa.Column("password_hash", sa.String(length=512), nullable=True),
+        sa.Column("is_active", sa.Boolean(), nullable=False),
+        sa.Column("email_verified_at", moment, nullable=True),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("updated_at", moment, nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("email"),
+        sa.UniqueConstraint("username_normalized"),
+    )
+    op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
+
+    op.create_table(
+        "accounts_sessions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("rotated_at", moment, nullable=True),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("authenticated_at", moment, nullable=False),
+        sa.Column("last_used_at", moment, nullable=False),
+        sa.Column("idle_expires_at", moment, nullable=False),
+        sa.Column("expires_at", moment, nullable=False),
+        sa.Column("ended_at", moment, nullable=True),
+        sa.Column("end_reason", sa.String(length=32), nullable=True),
+        sa.Column("amr", sa.String(length=64), nullable=False),
+        sa.Column("ip_address", sa.String(length=45), nullable=True),
+        sa.Column("user_agent", sa.String(length=255), nullable=True),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_accounts_sessions_expires_at"), "accounts_sessions", ["expires_at"])
+    op.create_index(op.f("ix_accounts_sessions_user_id"), "accounts_sessions", ["user_id"])
+
+    op.create_table(
+        "accounts_user_roles",
+        sa.Column("role_id", sa.Integer(), nullable=False),
+        sa.Column("granted_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["role_id"], ["accounts_roles.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("role_id", "user_id"),
+    )
+    op.create_index(op.f("ix_accounts_user_roles_role_id"), "accounts_user_roles", ["role_id"])
+
+    op.create_table(
+        "posts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("author_id", sa.Integer(), nullable=False),
+        sa.Column("title", sa.String(length=120), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("published_at", sa.DateTime(), nullable=False),
+        sa.Column("edited_at", sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["author_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_posts_author_id"), "posts", ["author_id"])
+
+
+def downgrade() -> None:
+    # Indexes go with their tables; MariaDB would not let go of those that a foreign key needs.
+    for table in ("posts", "accounts_user_roles", "accounts_sessions", "people", "accounts_roles", "accounts_revoked_tokens"):
+        op.drop_table(table)

@@ -1,0 +1,90 @@
+"""People and posts to try the demo with: `flask --app examples.demo --debug seed`.
+
+Running it again adds nothing that is there. Passwords are random; they are kept in the instance folder,
+readable by its owner only, so that they can be shown again. In production it refuses.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import sqlalchemy as sa
+from flask import current_app
+from flask.cli import with_appcontext
+
+from .accounts import accounts
+from .models import Post, User, db
+from .seed_texts import MODERATOR_ROLE, PEOPLE, POSTS, SIGN_INS
+
+
+@dataclass(frozen=True)
+class SignInWith:
+    """What to sign in with."""
+
+    email: str
+    password: str
+    what: str
+
+
+def seed() -> list[SignInWith]:
+    """Make the demo's people and posts, as far as they are missing; returns what to sign in with."""
+    if not current_app.config["SEEDING"]:
+        raise click.ClickException(
+            "Demo accounts with printed passwords are for development only. Use `flask accounts create-admin`."
+        )
+    if MODERATOR_ROLE not in {role.name for role in accounts.roles.all()}:
+        accounts.roles.create(MODERATOR_ROLE, permissions=["posts:moderate"], description="Removes posts of anybody.")
+    people = {user.username: user for user in db.session.scalars(sa.select(User))}
+    for username, display_name, bio in PEOPLE:
+        if username not in people:
+            people[username] = accounts.users.create(
+                f"{username}@example.com", username=username, display_name=display_name, bio=bio, email_verified=True
+            )
+    logins = _set_passwords(people)
+    for username, (_, roles) in SIGN_INS.items():
+        accounts.roles.grant(people[username], *roles)
+    if db.session.scalar(sa.select(sa.func.count(Post.id))) == 0:
+        db.session.add_all(Post(title=title, body=body, author=people[username]) for username, title, body in POSTS)
+    db.session.commit()
+    return logins
+
+
+def _set_passwords(people: dict[str, User]) -> list[SignInWith]:
+    """Random passwords, kept per database: another database has other people."""
+    file = Path(current_app.instance_path) / "demo_logins.json"
+    database = db.engine.url.render_as_string(hide_password=True)
+    kept: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
+    known = kept.setdefault(database, {})
+    for username in SIGN_INS:
+        if username not in known or people[username].password_hash is None:
+            known[username] = _passphrase()
+            accounts.passwords.set(people[username], known[username])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as open_file:
+        json.dump(kept, open_file, indent=2)
+    return [SignInWith(f"{username}@example.com", known[username], what) for username, (what, _) in SIGN_INS.items()]
+
+
+def _passphrase() -> str:
+    """Four words of no language: easy to type, about 50 bits."""
+    syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+    return "-".join("".join(secrets.choice(syllables) for _ in range(2)) for _ in range(4))
+
+
+def print_logins(logins: list[SignInWith]) -> None:
+    """Say what to sign in with."""
+    width = max(len(login.email) for login in logins)
+    for login in logins:
+        click.echo(f"  {login.email.ljust(width)}  {login.password}  {login.what}")
+
+
+@click.command("seed", help="Make demo people and posts, and print what to sign in with. Not in production.")
+@with_appcontext
+def seed_command() -> None:
+    """Seed from the command line."""
+    print_logins(seed())

@@ -1,0 +1,123 @@
+// Start, routes and the bar on top.
+
+import { get, mayBeSignedIn, signOut } from "./api.js";
+import { avatar, el, fill, link, nameOf } from "./dom.js";
+import { session } from "./session.js";
+import { account } from "./views/account.js";
+import { home } from "./views/home.js";
+import { people } from "./views/people.js";
+import { post } from "./views/post.js";
+import { register, signIn } from "./views/sign_in.js";
+import { write } from "./views/write.js";
+
+const main = document.getElementById("main");
+
+// Pattern, view, who: "anybody", "signed-in", "nobody" (signed out) or a role.
+const ROUTES = [
+  [/^\/$/, home, "anybody"],
+  [/^\/posts\/(\d+)$/, post, "anybody"],
+  [/^\/posts\/(\d+)\/edit$/, write, "signed-in"],
+  [/^\/write$/, write, "signed-in"],
+  [/^\/sign-in$/, signIn, "nobody"],
+  [/^\/register$/, register, "nobody"],
+  [/^\/account$/, account, "signed-in"],
+  [/^\/people$/, people, "admin"],
+];
+
+let shown = 0;
+
+async function route() {
+  const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
+  const place = { path, query: new URLSearchParams(query), notice: history.state?.notice };
+  const found = ROUTES.map(([pattern, view, who]) => [path.match(pattern), view, who]).find(([match]) => match);
+  const [match, view, who] = found ?? [null, lost, "anybody"];
+  if (who === "nobody" && session.user) return go("/");
+  if (who !== "nobody" && who !== "anybody" && !session.user) return go(`/sign-in?next=${encodeURIComponent(path)}`);
+  const allowed = ["nobody", "anybody", "signed-in"].includes(who) || session.has(who);
+  const turn = ++shown;
+  bar(path);
+  const waiting = setTimeout(() => fill(main, el("p", { class: "loading" }, "One moment…")), 150);
+  let content;
+  try {
+    content = await (allowed ? view : lost)({ ...place, parameters: match?.slice(1) ?? [] });
+  } catch (problem) {
+    content = failed(problem);
+  } finally {
+    clearTimeout(waiting);
+  }
+  if (turn !== shown) return; // somebody has gone on meanwhile
+  fill(main, content);
+  const heading = main.querySelector("h1");
+  document.title = heading && path !== "/" ? `${heading.textContent} · Commonplace` : "Commonplace";
+  window.scrollTo(0, 0);
+  if (turn > 1 && !main.querySelector("[autofocus]")) {
+    heading?.setAttribute("tabindex", "-1");
+    heading?.focus();
+  }
+  main.querySelector("[autofocus]")?.focus();
+}
+
+export function go(path, { notice } = {}) {
+  history.pushState({ notice }, "", `#${path}`);
+  return route();
+}
+
+function lost() {
+  return el("div", { class: "column empty" }, el("h1", {}, "There is nothing here"), el("p", {}, "The page is gone, or never was."), link("#/", "Back to the posts", { class: "button quiet" }));
+}
+
+function failed(problem) {
+  if (problem.status === 404) return lost();
+  return el(
+    "div", { class: "column empty" },
+    el("h1", {}, "That did not work"), el("p", { role: "alert" }, problem.message),
+    el("button", { class: "button quiet", type: "button", onclick: route }, "Try again"),
+  );
+}
+
+function bar(path) {
+  const item = (to, text) => link(`#${to}`, text, { "aria-current": path === to ? "page" : undefined });
+  fill(
+    document.getElementById("nav"),
+    item("/", "Read"), session.user && item("/write", "Write"), session.has("admin") && item("/people", "People"),
+  );
+  fill(
+    document.getElementById("who"),
+    session.user
+      ? el("a", { class: "chip", href: "#/account", "aria-label": `Your account, ${nameOf(session.user)}` }, avatar(session.user), el("span", { class: "chip-name" }, nameOf(session.user)))
+      : [link("#/sign-in", "Sign in", { class: "button quiet small" }), link("#/register", "Register", { class: "button small" })],
+  );
+}
+
+session.listener = () => bar((location.hash.slice(1) || "/").split("?")[0]);
+session.onLost = () => {
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  go("/sign-in", { notice: "Your session has ended. Please sign in again." });
+};
+
+window.addEventListener("hashchange", route);
+// Another tab may have signed in or out meanwhile.
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden || mayBeSignedIn() === Boolean(session.user)) return;
+  session.set(await present());
+  route();
+});
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
+// The account behind the cookies; those of a session that is over are cleared.
+async function present() {
+  if (!mayBeSignedIn()) return null;
+  try {
+    return await get("/api/auth/me");
+  } catch (problem) {
+    if (problem.status === 401) await signOut();
+    return null;
+  }
+}
+
+session.user = await present();
+await route();

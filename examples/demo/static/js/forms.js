@@ -1,0 +1,86 @@
+// Forms with labels, hints, and the server's words beside the field they are about.
+
+import { el, fill } from "./dom.js";
+
+let count = 0;
+
+// A labelled input. `options`: type, label, hint, optional, and any attribute of the input.
+export function field(name, { label, hint, optional, type = "text", rows, value = "", ...attributes }) {
+  const id = `field-${++count}`;
+  const described = [hint && `${id}-hint`, `${id}-problem`].filter(Boolean).join(" ");
+  const shared = { id, name, value, "aria-describedby": described, ...attributes };
+  const input = rows ? el("textarea", { rows, ...shared }) : el("input", { type, ...shared });
+  return el(
+    "div", { class: `field ${name}`, "data-field": name },
+    el("label", { for: id }, label, optional && el("span", { class: "optional" }, " (optional)")),
+    type === "password" ? el("div", { class: "with-toggle" }, input, toggle(input)) : input,
+    hint && el("p", { class: "hint", id: `${id}-hint` }, hint),
+    el("p", { class: "problem", id: `${id}-problem` }),
+  );
+}
+
+function toggle(input) {
+  const button = el("button", { type: "button", "aria-pressed": "false", "aria-label": `Show ${input.name.replaceAll("_", " ")}` }, "Show");
+  button.addEventListener("click", () => {
+    const show = input.type === "password";
+    input.type = show ? "text" : "password";
+    button.textContent = show ? "Hide" : "Show";
+    button.setAttribute("aria-pressed", String(show));
+  });
+  return button;
+}
+
+// A form that runs `submit(values)` and shows what goes wrong. `values` are the fields' texts by name.
+export function form({ fields, action, submit, danger = false, wide = false, cancel }) {
+  const notice = el("p", { class: "notice", role: "alert" });
+  const button = el("button", { class: `button ${danger ? "danger" : ""} ${wide ? "wide" : ""}`, type: "submit" }, action);
+  const element = el(
+    "form", { class: "stack", novalidate: true },
+    notice, fields,
+    el("div", { class: "row" }, button, cancel),
+  );
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    clear(element, notice);
+    button.disabled = true;
+    try {
+      await submit(Object.fromEntries(new FormData(element)), element);
+    } catch (problem) {
+      show(element, notice, problem);
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return element;
+}
+
+function clear(element, notice) {
+  fill(notice);
+  for (const problem of element.querySelectorAll(".problem")) fill(problem);
+  for (const input of element.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+}
+
+// What names a field stands beside it, everything else on top.
+function show(element, notice, problem) {
+  const WHERE = { EMAIL_TAKEN: "email", USERNAME_TAKEN: "username" };
+  const errors = WHERE[problem.code] ? [{ field: WHERE[problem.code], message: problem.message }] : problem.errors ?? [];
+  const elsewhere = [];
+  for (const error of errors) {
+    const place = element.querySelector(`[data-field="${CSS.escape(error.field)}"]`);
+    if (!place) {
+      elsewhere.push(error.message);
+      continue;
+    }
+    const input = place.querySelector("input, textarea, select");
+    input.setAttribute("aria-invalid", "true");
+    place.querySelector(".problem").textContent = sentence(error.message);
+  }
+  if (elsewhere.length) notice.textContent = elsewhere.map(sentence).join(" ");
+  else if (!errors.length) notice.textContent = problem.message;
+  (element.querySelector('[aria-invalid="true"]') ?? element.querySelector("input, textarea"))?.focus();
+}
+
+function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

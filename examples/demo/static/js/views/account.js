@@ -1,0 +1,147 @@
+// One's own account: what others see, the address, the password, where one is signed in, and leaving.
+
+import { download, get, patch, post, remove, signOut } from "../api.js";
+import { reauthenticate, withPresence } from "../dialogs.js";
+import { avatar, el, fill, moment, nameOf, say } from "../dom.js";
+import { field, form } from "../forms.js";
+import { go } from "../app.js";
+import { session } from "../session.js";
+
+export async function account() {
+  const [user, { sessions }] = await Promise.all([get("/api/auth/me"), get("/api/auth/sessions")]);
+  session.set(user);
+  return el(
+    "div", { class: "column" },
+    el(
+      "div", { class: "row spread head" },
+      el("div", { class: "row grow" }, avatar(user, "large"), el("div", { class: "grow" }, el("h1", {}, "Your account"), el("p", { class: "muted" }, user.email, ...user.roles.map((role) => [" ", el("span", { class: "badge" }, role)])))),
+      el("button", { class: "button quiet", type: "button", onclick: leave }, "Sign out"),
+    ),
+    el(
+      "div", { class: "panels" },
+      panel("Profile", "What readers see beside your posts.", profile(user)),
+      panel("E-mail address", "You sign in with it. Changing it asks for your password if you signed in a while ago.", address(user)),
+      panel("Password", "Changing it signs you out everywhere else.", password(user)),
+      panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
+      panel("Your posts", "Everything you have written, as a text file.", el("button", { class: "button quiet", type: "button", onclick: fetchPosts }, "Download your posts")),
+      panel("Delete account", "Your account and everything you have written will be gone for good.", el("button", { class: "button danger", type: "button", onclick: leaveForGood }, "Delete account…")),
+    ),
+  );
+}
+
+function panel(title, text, ...content) {
+  return el("section", { class: "card" }, el("div", { class: "panel-head" }, el("h2", {}, title), el("p", { class: "muted small" }, text)), content);
+}
+
+async function leave() {
+  await signOut();
+  await go("/");
+  say("You are signed out.");
+}
+
+async function fetchPosts() {
+  try {
+    await download("/api/archive", "commonplace.md");
+  } catch (problem) {
+    say(problem.message);
+  }
+}
+
+function profile(user) {
+  return form({
+    fields: [
+      field("display_name", { label: "Name", optional: true, maxlength: 80, value: user.display_name, autocomplete: "name" }),
+      field("username", { label: "Username", value: user.username ?? "", autocomplete: "off", autocapitalize: "none", spellcheck: "false" }),
+      field("bio", { label: "About you", optional: true, rows: 3, maxlength: 500, value: user.bio }),
+    ],
+    action: "Save profile",
+    submit: async (given) => {
+      session.set(await patch("/api/auth/me", given));
+      say("Your profile is saved.");
+    },
+  });
+}
+
+function address(user) {
+  return form({
+    fields: [field("email", { label: "E-mail address", type: "email", value: user.email, autocomplete: "email" })],
+    action: "Save address",
+    submit: async (given) => {
+      const done = await withPresence(async () => session.set(await patch("/api/auth/me", given)));
+      if (done) say("Your address is saved.");
+    },
+  });
+}
+
+function password(user) {
+  return form({
+    fields: [
+      el("input", { type: "text", hidden: true, name: "", autocomplete: "username", value: user.email, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
+      field("current_password", { label: "Current password", type: "password", autocomplete: "current-password" }),
+      field("new_password", { label: "New password", type: "password", autocomplete: "new-password", hint: "At least 8 characters; a few unrelated words are best." }),
+    ],
+    action: "Change password",
+    submit: async ({ current_password, new_password }, element) => {
+      await post("/api/auth/password/change", { current_password, new_password });
+      element.reset();
+      await refreshSessions();
+      say("Your password is changed. Every other session has ended.");
+    },
+  });
+}
+
+function sessionList(sessions) {
+  const place = el("div", { class: "stack", id: "sessions" });
+  drawSessions(place, sessions);
+  return place;
+}
+
+async function refreshSessions() {
+  const place = document.getElementById("sessions");
+  const { sessions } = await get("/api/auth/sessions");
+  if (place) drawSessions(place, sessions);
+}
+
+function drawSessions(place, sessions) {
+  const ordered = sessions.toSorted((one, other) => other.current - one.current);
+  const act = (path, said) => async (event) => {
+    event.currentTarget.disabled = true;
+    try {
+      await remove(path);
+      say(said);
+    } catch (problem) {
+      say(problem.message);
+    }
+    await refreshSessions();
+    place.querySelector("button")?.focus();
+  };
+  fill(
+    place,
+    el("ul", { class: "list sessions", "aria-label": "Sessions" }, ordered.map((item) => el(
+      "li", {},
+      el(
+        "div", { class: "main" },
+        el("p", {}, el("strong", { title: item.user_agent }, item.device), " ", item.current && el("span", { class: "badge" }, "this one")),
+        el("p", { class: "muted small" }, item.ip_address ?? "unknown address", " · last used ", moment(item.last_used_at)),
+      ),
+      !item.current && el("button", { class: "button quiet small", type: "button", "aria-label": `End the session ${item.device}, ${item.ip_address ?? "unknown address"}`, onclick: act(`/api/auth/sessions/${item.id}`, "The session has ended.") }, "End"),
+    ))),
+    sessions.length > 1
+      ? el("button", { class: "button quiet", type: "button", onclick: act("/api/auth/sessions", "All other sessions have ended.") }, "End all others")
+      : el("p", { class: "muted small" }, "You are signed in nowhere else."),
+  );
+}
+
+async function leaveForGood() {
+  const name = nameOf(session.user);
+  const done = await reauthenticate({
+    title: "Delete your account?",
+    text: `Everything of ${name} will be gone: the account, its sessions and all posts. Give your password to confirm.`,
+    action: "Delete for good", danger: true,
+    then: () => remove("/api/auth/me"),
+  });
+  if (!done) return;
+  await signOut();
+  await go("/");
+  say("Your account is deleted.");
+}
