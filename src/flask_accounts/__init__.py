@@ -9,7 +9,15 @@ from .core.errors import AccountsError, ConfigurationError, ValidationError
 from .core.events import Client
 from .core.feature import Feature, Service
 from .core.gates import Limiter, LoginAttempt
-from .core.identity import Principal, current_principal, current_user, login_required, permissions_required, roles_required
+from .core.identity import (
+    Principal,
+    current_principal,
+    current_user,
+    is_authenticated,
+    login_required,
+    permissions_required,
+    roles_required,
+)
 from .core.mail import Mailer, Message
 from .core.models import UserMixin, UuidKeyMixin
 from .core.passwords import Hasher
@@ -59,6 +67,7 @@ __all__ = [
     "current_user",
     "default_features",
     "events",
+    "is_authenticated",
     "login_required",
     "permissions_required",
     "roles_required",
