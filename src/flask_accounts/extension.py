@@ -293,7 +293,7 @@ class Accounts:
         tables = dict(CORE_TABLES)
         for feature in self.features:
             tables.update(feature.tables)
-        models: dict[type, type] = {}
+        models: dict[type, Any] = {}
         for mixin, name in tables.items():
             model = own.pop(mixin, None)
             if model is not None and not (isinstance(model, type) and issubclass(model, mixin)):
@@ -301,7 +301,8 @@ class Accounts:
                     f"models={{{mixin.__name__}: {model!r}}}: the model must be a subclass of {mixin.__name__}."
                 )
             mapped = model is not None and sa.inspect(model, raiseerr=False) is not None
-            models[mixin] = model if model and mapped else build_model(self.db, model or mixin, name, self._user_table)
+            made = {known: built.__table__ for known, built in models.items()}
+            models[mixin] = model if model and mapped else build_model(self.db, model or mixin, name, self._user_table, made)
         if own:
             names = ", ".join(sorted(mixin.__name__ for mixin in tables))
             raise ConfigurationError(f"models: there is no table of {next(iter(own)).__name__}. There are: {names}.")

@@ -7,15 +7,16 @@ subclass of it. Foreign keys to the user state no type, so they take the host's 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import mysql
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, validates
+from sqlalchemy.orm import Mapped, declared_attr, has_inherited_table, mapped_column, validates
 
 from .errors import ConfigurationError
 from .policies import MAX_EMAIL, MAX_USERNAME, email_form, folded
@@ -98,6 +99,11 @@ class UserMixin:
     `id` in the class (or `id = None` and a column of another name).
     """
 
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
+        # SQLite would give the key of a deleted account to the next one, and with it whatever still refers to it (ASVS 14.2.7).
+        return None if has_inherited_table(cast("type[Any]", cls)) else {"sqlite_autoincrement": True}
+
     id: Mapped[Any] = mapped_column(sa.Integer, primary_key=True, sort_order=-10)
     email: Mapped[str] = mapped_column(sa.String(MAX_EMAIL), unique=True, nullable=False)
     username: Mapped[str | None] = mapped_column(sa.String(MAX_USERNAME), nullable=True)
@@ -157,8 +163,18 @@ class OwnedByUser:
     @declared_attr
     def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The owner's key, of the host's own type."""
-        key = primary_key(cls.__accounts_user_table__)
-        return mapped_column(sa.ForeignKey(key, ondelete="CASCADE"), nullable=False, index=True)
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), nullable=False, index=True)
+
+
+def owner_key(model: Any) -> sa.Column[Any]:
+    """The key of the accounts that the rows of the class `model` belong to; known where `Accounts` builds the model."""
+    table = getattr(model, "__accounts_user_table__", None)
+    if table is None:
+        raise ConfigurationError(
+            f"{model.__name__} does not say whose its rows are. Give it `user_id = mapped_column(sa.ForeignKey(<your user key>, "
+            "ondelete='CASCADE'), nullable=False, index=True)`, or leave db.Model out of its bases: then Accounts makes the table of it."
+        )
+    return primary_key(table)
 
 
 def primary_key(table: sa.Table) -> sa.Column[Any]:
@@ -173,14 +189,20 @@ def primary_key(table: sa.Table) -> sa.Column[Any]:
     return columns[0]
 
 
-def build_model(db: SQLAlchemy, mixin: type, table_name: str, user_table: sa.Table | None = None) -> type[Any]:
-    """A model class of `mixin` on `db`, named after it: `SessionMixin` becomes `AccountsSession`."""
+def build_model(db: SQLAlchemy, mixin: type, table_name: str, user_table: sa.Table, tables: Mapping[type, sa.Table]) -> type[Any]:
+    """A model class of `mixin` on `db`, named after it: `SessionMixin` becomes `AccountsSession`.
+
+    A `__tablename__` of the mixin's own counts before `table_name`. `tables` are those made before it, by mixin.
+    """
     name = "Accounts" + mixin.__name__.removesuffix("Mixin")
-    attributes: dict[str, Any] = {"__tablename__": table_name, "__module__": mixin.__module__}
-    if user_table is not None:
-        attributes["__accounts_user_table__"] = user_table
-        if bind_key := user_table.metadata.info.get("bind_key"):
-            attributes["__bind_key__"] = bind_key  # all of accounts lives where the users live
+    attributes: dict[str, Any] = {
+        "__tablename__": getattr(mixin, "__tablename__", table_name),
+        "__module__": mixin.__module__,
+        "__accounts_user_table__": user_table,
+        "__accounts_tables__": dict(tables),
+    }
+    if bind_key := user_table.metadata.info.get("bind_key"):
+        attributes["__bind_key__"] = bind_key  # all of accounts lives where the users live
     return type(name, (mixin, db.Model), attributes)
 
 

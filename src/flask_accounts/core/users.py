@@ -78,6 +78,8 @@ class UserView:
     def __getattr__(self, name: str) -> Any:  # whatever the host's user class has
         if name in self._values:
             return self._values[name]
+        if name == "id":  # a host may have called its key something else
+            return self.key
         if name.startswith("_") or name in NEVER_SHOWN:
             raise AttributeError(name)
         found = getattr(self._store.model, name, None)
@@ -166,20 +168,20 @@ class UserStore:
         """Run a statement on the bind that the user class lives on."""
         return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self._bind))
 
-    def view(self, key: Key, *, lock: bool = False) -> UserView | None:
-        """One account, or None; with `lock` its row cannot change before the transaction ends."""
-        found = self.view_with(key, lock=lock)
-        return found[0] if found else None
-
-    def view_with(self, key: Key, *extra: sa.ColumnElement[Any], lock: bool = False) -> tuple[UserView, sa.RowMapping] | None:
-        """One account and the raw row, which also holds the `extra` columns asked for."""
-        statement = (
-            sa.select(*self.columns(), *extra).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
-        )
-        if lock:
-            statement = statement.with_for_update(key_share=True, of=self.table)
+    def view(self, key: Key) -> UserView | None:
+        """One account, or None."""
+        statement = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
         rows = self.execute(statement).mappings().all()
-        return (self.read(rows), rows[0]) if rows else None
+        return self.read(rows) if rows else None
+
+    def locked(self, key: Key) -> tuple[UserView, str | None] | None:
+        """One account and its password hash, as they are now; the row cannot change before the transaction ends."""
+        # The lock is in a query of its own: MariaDB would lock the rows of the roles too, in another order than who changes roles.
+        source = sa.select(self.table).where(self.key_column == key).with_for_update(key_share=True).subquery("account")
+        stored = _of(source, self.c["password_hash"]).label("stored_hash")
+        statement = sa.select(*self.columns(source), stored).select_from(self.joined(source, _of(source, self.key_column)))
+        rows = self.execute(statement).mappings().all()
+        return (self.read(rows), rows[0]["stored_hash"]) if rows else None
 
     def _views(self, selected: sa.Select[Any], query: UserQuery) -> list[UserView]:
         """The accounts of a select of user rows, in the order of `query`, with their grants, in one statement."""
@@ -214,11 +216,10 @@ class UserStore:
         row = self.execute(sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(column == value)).first()
         return Credentials(row[0], row[1], row[2]) if row else None
 
-    def credentials(self, key: Key) -> Credentials | None:
-        """The same by key."""
-        row = self.execute(
-            sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(self.key_column == key)
-        ).first()
+    def credentials(self, key: Key, *, newest: bool = False) -> Credentials | None:
+        """The same by key; with `newest` also where the transaction reads an older snapshot (MariaDB), under a lock."""
+        statement = sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(self.key_column == key)
+        row = self.execute(statement.with_for_update(key_share=True) if newest else statement).first()
         return Credentials(row[0], row[1], row[2]) if row else None
 
     def _login_column(self, *, email: str | None, username: str | None) -> tuple[sa.Column[Any], str]:
@@ -333,7 +334,14 @@ class UserStore:
         self.forget(key)
 
     def delete(self, key: Key) -> bool:
-        """Delete the row; False when there was none."""
+        """Delete the row, and what the host's relationships say goes with it; False when there was none."""
+        if sa.inspect(self.model).relationships:
+            user = self.db.session.get(self.model, key, with_for_update=True)
+            if user is None:
+                return False
+            self.db.session.delete(user)
+            self.db.session.flush()
+            return True
         self.forget(key)
         return bool(self.execute(sa.delete(self.table).where(self.key_column == key)).rowcount)
 

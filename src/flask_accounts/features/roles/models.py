@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from ...core.models import OwnedByUser, UtcDateTime, primary_key, utc_now
+from ...core.models import OwnedByUser, UtcDateTime, owner_key, utc_now
 from ...core.users import Grants
 
 
@@ -30,10 +30,15 @@ class UserRoleMixin(OwnedByUser):
     @declared_attr
     def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The account; part of the key."""
-        key = primary_key(cls.__accounts_user_table__)
-        return mapped_column(sa.ForeignKey(key, ondelete="CASCADE"), primary_key=True)
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), primary_key=True)
 
-    role_id: Mapped[int] = mapped_column(sa.ForeignKey("accounts_roles.id", ondelete="CASCADE"), primary_key=True, index=True)
+    @declared_attr
+    def role_id(cls) -> Mapped[int]:  # noqa: N805  # SQLAlchemy calls it with the class
+        """The role, in the host's own table if there is one; part of the key."""
+        tables: dict[type, sa.Table] = getattr(cls, "__accounts_tables__", {})
+        role = tables[RoleMixin].c.id if RoleMixin in tables else "accounts_roles.id"
+        return mapped_column(sa.ForeignKey(role, ondelete="CASCADE"), primary_key=True, index=True)
+
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now)
 
 
