@@ -25,16 +25,18 @@ from .errors import (
     AccountsError,
     ConcurrentChange,
     ContentTooLarge,
+    CsrfFailed,
     FieldProblem,
     InternalError,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    PermissionDenied,
     ServiceUnavailable,
     UnsupportedMediaType,
     ValidationError,
 )
-from .events import Client
+from .events import AccessRefused, Client
 from .runtime import Runtime, current_accounts
 from .schemas import SchemaBook, SchemaT
 
@@ -42,9 +44,11 @@ logger: logging.Logger = logging.getLogger("flask_accounts.http")
 
 MAX_BODY = 65_536
 """Largest request body that is read, in bytes (ASVS 15.2.2)."""
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY")
 """What is answered by us on every path, be it with a refusal."""
 
+PRINCIPAL = "flask_accounts.principal"
+"""Where the request's environment keeps who is calling, once that is known."""
 ROUTE = "accounts_route"
 """The attribute of a view function that holds its `Route`, by which the document finds it under any prefix."""
 
@@ -180,15 +184,22 @@ def _offer(offered: set[str]) -> Callable[..., Response]:
 def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
     def endpoint(**params: str) -> Response:
         runtime = current_accounts()
-        try:
-            reply = _run(runtime, route, guard, params)
-            response = _respond(reply)
-            if route.method != "GET":
-                runtime.commit()
-        except Exception as error:
-            runtime.db.session.rollback()
-            return _finish(_translate(error, runtime).get_response())
-        return _finish(response)
+        tries = 3
+        while True:
+            tries -= 1
+            try:
+                reply = _run(runtime, route, guard, params)
+                response = _respond(reply)
+                if route.method != "GET":
+                    runtime.commit()
+            except Exception as error:
+                runtime.db.session.rollback()
+                if tries and _is_deadlock(error):
+                    # Nothing was done, and the database asks to begin anew; so does the question who is calling.
+                    request.environ.pop(PRINCIPAL, None)
+                    continue
+                return _finish(_translate(error, runtime).get_response())
+            return _finish(response)
 
     endpoint.__name__ = route.name
     endpoint.__doc__ = route.view.__doc__
@@ -206,7 +217,22 @@ def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]
     if any("\x00" in value for value in params.values()):
         raise NotFound
     client = Client(request.remote_addr, request.headers.get("User-Agent"))
-    return route.view(Call(runtime, principal, body, query, params, client, request))
+    try:
+        return route.view(Call(runtime, principal, body, query, params, client, request))
+    except (PermissionDenied, CsrfFailed) as error:
+        remember_refusal(runtime, principal, error.error_code)
+        raise
+
+
+def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # core.identity.Principal, a floor above
+    """Tell of a refused access for good, though the request fails (ASVS 16.3.2); what it did so far is undone."""
+    key = principal.user_id if principal else None
+    client = Client(request.remote_addr, request.headers.get("User-Agent"))
+    runtime.db.session.rollback()
+    runtime.events.emit(
+        AccessRefused(user_id=key, actor_id=key, client=client, at=runtime.clock.now(), reason=reason, path=request.path)
+    )
+    runtime.commit()
 
 
 def _respond(reply: Reply) -> Response:
@@ -235,6 +261,8 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
     """The error a client sees for whatever was raised; what is a bug is logged, and raised on in debug and testing."""
     if isinstance(error, AccountsError):
         return error
+    if isinstance(error, sqlalchemy.exc.StatementError):
+        error.hide_parameters = True  # a log is no place for password hashes (ASVS 16.2.5)
     if isinstance(error, RequestEntityTooLarge):
         return ContentTooLarge()
     if isinstance(error, HTTPException) and error.code == 400:
@@ -250,6 +278,15 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
     if runtime.debug:
         raise error
     return InternalError()
+
+
+def _is_deadlock(error: Exception) -> bool:
+    """Whether the database undid the transaction for another's sake: a deadlock, or a snapshot that was overtaken."""
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+    number = error.orig.args[0] if error.orig and error.orig.args else None
+    return state in ("40001", "40P01") or number in (1020, 1213)
 
 
 # Input

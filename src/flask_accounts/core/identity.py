@@ -31,8 +31,8 @@ from .errors import (
     TokenMissing,
     TokenRevoked,
 )
-from .events import AccessRefused, Client, Key
-from .http import Access
+from .events import Key
+from .http import PRINCIPAL, Access, remember_refusal
 from .models import UserMixin
 from .runtime import Runtime, current_accounts
 from .sessions import SessionSettings
@@ -42,7 +42,8 @@ from .users import UserView
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_MEMO = "flask_accounts.principal"
+_MEMO = PRINCIPAL
+_HELD = "flask_accounts.current_user"
 
 
 @dataclass(frozen=True)
@@ -138,19 +139,7 @@ def require_recent(principal: Principal, runtime: Runtime, span: timedelta | Non
 
 def refuse(runtime: Runtime, reason: str) -> None:
     """Tell of a refused access (ASVS 16.3.2); it is remembered though the request fails."""
-    principal = request.environ.get(_MEMO)
-    runtime.db.session.rollback()
-    runtime.events.emit(
-        AccessRefused(
-            user_id=principal.user_id if principal else None,
-            actor_id=principal.user_id if principal else None,
-            client=Client(request.remote_addr, request.headers.get("User-Agent")),
-            at=runtime.clock.now(),
-            reason=reason,
-            path=request.path,
-        )
-    )
-    runtime.commit()
+    remember_refusal(runtime, request.environ.get(_MEMO), reason)
 
 
 def _pass(
@@ -262,6 +251,8 @@ def _current_user() -> UserMixin:
     user = runtime.users.get(_current_principal().user_id)
     if user is None or sa.inspect(user).was_deleted:
         raise TokenRevoked
+    # The identity map alone would let it go again while only this proxy stands for it, as in `Post(author=current_user)`.
+    request.environ[_HELD] = user
     return user
 
 

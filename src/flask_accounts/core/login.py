@@ -53,19 +53,13 @@ class LoginPipeline:
         self._runtime = runtime
 
     def finish(self, attempt: LoginAttempt) -> SignIn:
-        """Walk the gates and open a session: three statements. Raises `InvalidCredentials` or what a gate raises."""
+        """Walk the gates and open a session: three statements, four at the limit of sessions. Raises `InvalidCredentials` or what a gate raises."""
         runtime = self._runtime
         now = runtime.clock.now()
-        users = runtime.users
-        found = users.view_with(
-            attempt.user_id,
-            users.c["password_hash"].label("stored_hash"),
-            runtime.sessions.live_count(attempt.user_id, now),
-            lock=True,
-        )
-        if found is None or (attempt.verified_hash is not None and found[1]["stored_hash"] != attempt.verified_hash):
+        found = runtime.users.locked(attempt.user_id)
+        if found is None or attempt.verified_hash not in (None, found[1]):
             self.refuse(InvalidCredentials(), attempt.client, user_id=attempt.user_id)
-        user, row = found
+        user = found[0]
         try:
             for gate in (active_gate, *runtime.gates):
                 gate(attempt, user)
@@ -76,17 +70,15 @@ class LoginPipeline:
         )
         if session is None:
             self.refuse(InvalidCredentials(), attempt.client, user_id=user.key)
-        most = runtime.setting(SessionSettings).max_per_user
-        if row["live_sessions"] >= most:
-            self._end_oldest(user.key, most)
+        self._end_oldest(user.key, session)
         runtime.events.emit(
             SignedIn(user_id=user.key, actor_id=user.key, client=attempt.client, at=now, session_id=session.id, amr=session.amr)
         )
         return SignIn(user, session, runtime.get(Tokens).issue(session))
 
-    def _end_oldest(self, key: Key, keep: int) -> None:
-        now = self._runtime.clock.now()
-        for ended in self._runtime.sessions.end_oldest(key, keep=keep, now=now):
+    def _end_oldest(self, key: Key, newest: SessionState) -> None:
+        now, keep = self._runtime.clock.now(), self._runtime.setting(SessionSettings).max_per_user
+        for ended in self._runtime.sessions.end_oldest(key, newest=newest.id, keep=keep, now=now):
             self._runtime.events.emit(SessionEnded(user_id=key, at=now, session_id=ended, reason="limit"))
 
     def refuse(self, error: AccountsError, client: Client, *, user_id: Key | None = None, login: str | None = None) -> NoReturn:

@@ -64,7 +64,7 @@ class PasswordService(Service):
         if users.replace_hash(found.user_id, found.password_hash, fresh, self.runtime.clock.now()):
             return Credentials(found.user_id, found.email, fresh)
         # Somebody signed in at the same moment and upgraded it first, or the password was changed.
-        return self._verify(users.credentials(found.user_id), password)
+        return self._verify(users.credentials(found.user_id, newest=True), password)
 
     def _replace(
         self, key: Key, old: str | None, password: str, *, actor: Key | None, client: Client | None, keep: UUID | None, field: str

@@ -19,7 +19,7 @@ from ...core.errors import (
     ValidationError,
 )
 from ...core.http import RECENTLY, Access, Call, Reply, Route, needs
-from ...core.identity import Principal, require_recent
+from ...core.identity import Principal, refuse, require_recent
 from ...core.schemas import PublicUserSchema, UserSchema
 from ...core.users import UserQuery, UserView
 from ..roles.service import RoleService
@@ -139,7 +139,10 @@ def _target(call: Call[Any], permission: str) -> UserView:
     """The account of the path, if it is the caller's own or the caller has `permission` over it; else `NotFound`."""
     principal: Principal = call.principal
     key = call.runtime.users.parse_key(call.params["user_id"])
-    if key is None or (key != principal.user_id and not principal.can(permission)):
+    if key is None:
+        raise NotFound
+    if key != principal.user_id and not principal.can(permission):
+        refuse(call.runtime, "PERMISSION_DENIED")  # remembered as what it is, answered as if nobody were there
         raise NotFound
     if key == principal.user_id:
         return principal.user

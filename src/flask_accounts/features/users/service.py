@@ -132,6 +132,9 @@ class UserService(Service):
         runtime = self.runtime
         view = self._view(user)
         runtime.get(RoleService).keep_an_administrator(view)
+        # The account's row first, then its sessions', as everywhere: else this and a sign-in wait for each other.
+        if runtime.users.locked(view.key) is None:
+            raise NotFound
         runtime.erase(view.key)
         if not runtime.users.delete(view.key):
             raise NotFound
