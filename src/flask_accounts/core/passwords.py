@@ -139,10 +139,9 @@ class BoundedHasher:
         if len(password) > MAX_LENGTH:
             return False
         with self._slot():
-            if encoded:
-                return self.inner.verify(password, encoded)
-            self.inner.verify(password, self._dummy_hash())
-            return False
+            # Asked for in either case: made only for unknown accounts, the first one would cost a hash more (ASVS 6.3.8).
+            dummy = self._dummy_hash()
+            return self.inner.verify(password, encoded or dummy) and bool(encoded)
 
     def needs_rehash(self, encoded: str) -> bool:
         """As `Hasher.needs_rehash`."""
