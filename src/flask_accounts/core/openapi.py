@@ -71,8 +71,9 @@ def _security(transport: Transport, access: Access, method: str) -> list[dict[st
         if transport.bearer:
             ways.append({"bearer" if kind == "access" else kind: []})
         if kind in transport.cookies:
-            csrf = {f"{kind}_csrf": []} if method in transport.csrf_methods else {}
-            ways.append({f"{kind}_cookie": []} | csrf)
+            ways.append({f"{kind}_cookie": []})
+            if method in transport.csrf_methods:
+                ways[-1][f"{kind}_csrf"] = []
     return ways if access.signed_in or not ways else [{}, *ways]
 
 

@@ -6,14 +6,15 @@ route, answer and the OpenAPI document use the host's, also where it stands insi
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, LiteralString, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import pydantic
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from .errors import ConfigurationError
@@ -62,6 +63,30 @@ def _username(value: str) -> str:
         raise PydanticCustomError("username_invalid", "{reason}", {"reason": str(error)}) from None
 
 
+def _like(pattern: str, code: LiteralString, said: LiteralString) -> BeforeValidator:
+    """In a query string everything is text; only the one form that the document names is taken, so that no two readers differ."""
+
+    def check(value: Any) -> Any:  # text from a URL, or a default
+        if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
+            raise PydanticCustomError(code, said)
+        return value
+
+    return BeforeValidator(check)
+
+
+WholeNumber = _like(r"0|-?[1-9][0-9]{0,18}", "int_parsing", "Give a whole number.")
+"""For an int of a query string, after its bounds: decimal digits, nothing else."""
+QueryBool = Annotated[bool, _like("true|false", "bool_parsing", "Give true or false.")]
+"""`true` or `false`."""
+QueryTime = Annotated[
+    AwareDatetime,
+    _like(
+        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+        "datetime_parsing",
+        "Give a time with its zone, such as 2026-01-31T12:00:00Z.",
+    ),
+]
+"""A time as RFC 3339 writes it."""
 EmailAddress = Annotated[str, Field(max_length=MAX_EMAIL, json_schema_extra={"format": "email"}), AfterValidator(_email)]
 """An e-mail address in its canonical form."""
 Username = Annotated[

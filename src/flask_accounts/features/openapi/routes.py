@@ -26,6 +26,9 @@ def docs(call: Call[None]) -> Reply:
     _insist(call)
     if _dist() is None:
         raise NotFound("The docs page needs Swagger UI: pip install 'flask-accounts-api[docs]'.")
+    if call.request.path.endswith("/"):
+        # The page's links are relative, so that it works under any prefix; they fit this one spelling.
+        return Reply(status=308, headers={"Location": "../docs"})
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     return Reply(text=PAGE, content_type="text/html; charset=utf-8", headers=headers)
 

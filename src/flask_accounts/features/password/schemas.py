@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...core.policies import MAX_EMAIL
 from ...core.schemas import Input, NewPassword, Password
 
 
+def _only(given: str, absent: str) -> dict[str, JsonValue]:
+    """JSON Schema's way to say that `given` is there and `absent` is not, or null."""
+    return {"required": [given], "properties": {given: {"type": "string"}, absent: {"type": "null"}}}
+
+
 class LoginSchema(Input):
     """Who wants in, by address or by username, and the password."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_only("email", "username"), _only("username", "email")]})
 
     email: str | None = Field(default=None, max_length=MAX_EMAIL)
     username: str | None = Field(default=None, max_length=MAX_EMAIL)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import pydantic
-from pydantic import BaseModel, Field, ValidationInfo, field_validator
+from flask import has_app_context
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from ...core.runtime import current_accounts
 from ...core.schemas import EmailAddress, Input, NewPassword, Output, SchemaBook, Username, UserSchema
 from .settings import RegistrationSettings
 
 
+def _as_set_up(schema: dict[str, Any]) -> None:
+    """Say in the document of an app that asks for usernames that one must be given."""
+    if has_app_context() and current_accounts().setting(RegistrationSettings).username_required:
+        schema["required"] = [*schema["required"], "username"]
+        schema["properties"]["username"] = {"title": "Username"} | schema["properties"]["username"]["anyOf"][0]
+
+
 class RegisterSchema(Input):
     """A new account. Subclass it to ask for own columns."""
+
+    model_config = ConfigDict(json_schema_extra=_as_set_up)
 
     email: EmailAddress
     username: Username | None = Field(default=None, validate_default=True)
@@ -29,7 +42,7 @@ class RegisterSchema(Input):
 class AdminRegisterFields(Input):
     """What only holders of `users:write` may set."""
 
-    roles: list[str] = Field(default_factory=list, max_length=50)
+    roles: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "role"})]] = Field(default_factory=list, max_length=50)
     is_active: bool = True
     email_verified: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...core.errors import LastAdministrator, NotFound, PermissionDenied, RoleExists, RoleProtected
 from ...core.http import Call, Reply, Route, needs
 from ...core.schemas import UserSchema
-from .schemas import CreateRoleSchema, RoleListSchema, RoleSchema, UpdateRoleSchema, UserRolesSchema
+from .schemas import CreateRoleSchema, RoleListSchema, RoleName, RoleSchema, UpdateRoleSchema, UserRolesSchema
 from .service import Role, RoleService
 
 
@@ -64,11 +64,11 @@ ROUTES = (
         answers={201: RoleSchema}, errors=(RoleExists, PermissionDenied),
     ),
     Route(
-        method="PATCH", path="/roles/<name>", view=update_role, access=needs("roles:write"), body=UpdateRoleSchema,
+        method="PATCH", path="/roles/<name>", view=update_role, params={"name": RoleName}, access=needs("roles:write"), body=UpdateRoleSchema,
         answers={200: RoleSchema}, errors=(NotFound, RoleProtected),
     ),
     Route(
-        method="DELETE", path="/roles/<name>", view=delete_role, access=needs("roles:write"),
+        method="DELETE", path="/roles/<name>", view=delete_role, params={"name": RoleName}, access=needs("roles:write"),
         answers={204: None}, errors=(NotFound, RoleProtected),
     ),
     Route(

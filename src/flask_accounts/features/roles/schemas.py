@@ -10,8 +10,10 @@ from ...core.schemas import Input, Output
 
 RoleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 """Lower-case letters, digits, `_`, `.` and `-`."""
-Permission = Annotated[str, Field(pattern=r"^(\*|[a-z0-9][a-z0-9_.:-]{0,63})$")]
-"""A word such as `posts:publish`, or `*` for every permission."""
+Existing = Annotated[str, Field(max_length=64, json_schema_extra={"format": "role"})]
+"""The name of a role there is."""
+Known = Annotated[str, Field(max_length=64, json_schema_extra={"format": "permission"})]
+"""A permission that `GET /roles` lists, such as `posts:publish`, or `*` for every one."""
 
 
 class RoleSchema(Output):
@@ -35,17 +37,17 @@ class CreateRoleSchema(Input):
 
     name: RoleName
     description: str = Field(default="", max_length=255)
-    permissions: list[Permission] = Field(default_factory=list, max_length=200)
+    permissions: list[Known] = Field(default_factory=list, max_length=200)
 
 
 class UpdateRoleSchema(Input):
     """What to change of a role; its name stays."""
 
     description: str = Field(default_factory=str, max_length=255)
-    permissions: list[Permission] = Field(default_factory=list, max_length=200)
+    permissions: list[Known] = Field(default_factory=list, max_length=200)
 
 
 class UserRolesSchema(Input):
     """All roles the account shall have."""
 
-    roles: list[RoleName] = Field(max_length=50)
+    roles: list[Existing] = Field(max_length=50)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ...core.errors import NotFound, TokenExpired, TokenMissing, TokenRevoked, TooManyRequests
 from ...core.events import Key
-from ...core.http import PUBLIC, Call, Reply, Route, needs
+from ...core.http import Access, Call, Reply, Route, needs
 from ...core.login import LoginPipeline, signed_out_reply, token_reply
 from ...core.schemas import MessageResponse, TokenResponse
 from ...core.sessions import SessionState
@@ -86,22 +86,28 @@ def _user_key(call: Call[None]) -> Key:
     return user.key
 
 
+BY_REFRESH = Access(signed_in=False, presents=("refresh",))
+BY_EITHER = Access(signed_in=False, presents=("access", "refresh"))
+
 ROUTES = (
     Route(
-        method="POST", path="/refresh", view=refresh, access=PUBLIC, body=RefreshTokenSchema, body_required=False,
+        method="POST", path="/refresh", view=refresh, access=BY_REFRESH, body=RefreshTokenSchema, body_required=False,
         answers={200: TokenResponse}, errors=(TokenMissing, TokenExpired, TokenRevoked, TooManyRequests),
     ),
     Route(
-        method="POST", path="/logout", view=logout, access=PUBLIC, body=RefreshTokenSchema, body_required=False,
+        method="POST", path="/logout", view=logout, access=BY_EITHER, body=RefreshTokenSchema, body_required=False,
         answers={200: MessageResponse}, errors=(TokenMissing, TokenExpired),
     ),
     Route(
-        method="DELETE", path="/logout", view=logout, access=PUBLIC,
+        method="DELETE", path="/logout", view=logout, access=BY_EITHER,
         answers={200: MessageResponse}, errors=(TokenMissing, TokenExpired),
     ),
     Route(method="GET", path="/sessions", view=list_sessions, answers={200: SessionListSchema}),
     Route(method="DELETE", path="/sessions", view=end_other_sessions, answers={204: None}),
-    Route(method="DELETE", path="/sessions/<session_id>", view=end_session, answers={204: None}, errors=(NotFound,)),
+    Route(
+        method="DELETE", path="/sessions/<session_id>", view=end_session, params={"session_id": UUID},
+        answers={204: None}, errors=(NotFound,),
+    ),
 )  # fmt: skip
 
 USERS_ROUTES = (

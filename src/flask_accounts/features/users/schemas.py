@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AwareDatetime, BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticUndefined
 
-from ...core.schemas import EmailAddress, Input, Output, PublicUserSchema, SchemaBook, Username, UserSchema
+from ...core.schemas import (
+    EmailAddress,
+    Input,
+    Output,
+    PublicUserSchema,
+    QueryBool,
+    QueryTime,
+    SchemaBook,
+    Username,
+    UserSchema,
+    WholeNumber,
+)
 
 
 class UpdateUserSchema(Input):
@@ -60,18 +71,18 @@ def required(schema: type[BaseModel]) -> dict[str, Any]:  # what create_model ta
 class UserListQuery(Input):
     """Which accounts to list, and how."""
 
-    page: int | None = Field(default=None, ge=1, le=1_000_000)
+    page: Annotated[int, Field(ge=1, le=1_000_000), WholeNumber] | None = None
     """Page number from 1; with totals."""
-    per_page: int = Field(default=20, ge=1, le=100)
+    per_page: Annotated[int, Field(ge=1, le=100), WholeNumber] = 20
     """Accounts a page."""
-    cursor: str | None = Field(default=None, max_length=1024)
+    cursor: Annotated[str, Field(max_length=1024)] | None = None
     """Empty for the first page, then the `next_cursor` of the page before. Costs the same at any depth; no totals."""
-    search: str | None = Field(default=None, min_length=1, max_length=100)
+    search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """A part of the username or the address."""
-    is_active: bool | None = None
-    role: str | None = Field(default=None, max_length=64)
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    is_active: QueryBool | None = None
+    role: Annotated[str, Field(max_length=64)] | None = None
+    created_after: QueryTime | None = None
+    created_before: QueryTime | None = None
     sort: Literal[
         "id", "email", "username", "created_at", "updated_at", "-id", "-email", "-username", "-created_at", "-updated_at"
     ] = "id"

@@ -1,0 +1,147 @@
+"""How many SQL statements each route costs. A number here changes only on purpose.
+
+Of the requirements: the own account 1, refresh at most 2, login at most 4, a list page at most 3, the one
+that authenticates included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import werkzeug.security
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from flask_accounts.core.passwords import Argon2Hasher
+from flask_accounts.testing import PASSWORD
+from tests.conftest import MakeSite, Site, bearer
+
+NEW = "a rather different horse"
+
+
+@dataclass
+class Scene:
+    """A site, its people, and their clients."""
+
+    site: Site
+    admin: FlaskClient
+    ann: FlaskClient
+    ann_id: Any
+    ann_tokens: dict[str, Any]
+
+
+@pytest.fixture
+def scene(site: Site) -> Scene:
+    admin = site.client_for(site.user("admin@example.com", roles=["admin", "editor"]))
+    ann = site.user("ann@example.com", username="ann", roles=["editor"])
+    tokens = site.tokens("ann@example.com")
+    client = site.client
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {tokens['access_token']}"
+    return Scene(site, admin, client, ann.id, tokens)
+
+
+Act = Callable[[Scene], TestResponse]
+
+LIMITS: dict[str, tuple[int, int, Act]] = {
+    # Signing up, in and out
+    "register": (2, 201, lambda s: s.site.client.post("/api/auth/register", json={"email": "new@example.com", "password": NEW})),
+    "register, address taken": (
+        2, 409, lambda s: s.site.client.post("/api/auth/register", json={"email": "ann@example.com", "password": NEW}),
+    ),
+    "login": (4, 200, lambda s: s.site.login("ann@example.com")),
+    "login, by username": (4, 200, lambda s: s.site.client.post("/api/auth/login", json={"username": "ann", "password": PASSWORD})),
+    "login, wrong password": (1, 401, lambda s: s.site.login("ann@example.com", "wrong")),
+    "login, no such account": (1, 401, lambda s: s.site.login("nobody@example.com", "wrong")),
+    "refresh": (2, 200, lambda s: s.site.client.post("/api/auth/refresh", headers=bearer(s.ann_tokens["refresh_token"]))),
+    "refresh, in the body": (
+        2, 200, lambda s: s.site.client.post("/api/auth/refresh", json={"refresh_token": s.ann_tokens["refresh_token"]}),
+    ),
+    "logout": (1, 200, lambda s: s.ann.post("/api/auth/logout")),
+    "logout, by the refresh token": (
+        1, 200, lambda s: s.site.client.post("/api/auth/logout", headers=bearer(s.ann_tokens["refresh_token"])),
+    ),
+    "reauthenticate": (4, 200, lambda s: s.ann.post("/api/auth/reauthenticate", json={"password": PASSWORD})),
+    "change password": (
+        6, 204, lambda s: s.ann.post("/api/auth/password/change", json={"current_password": PASSWORD, "new_password": NEW}),
+    ),
+    # The own account
+    "me": (1, 200, lambda s: s.ann.get("/api/auth/me")),
+    "me, without a token": (0, 401, lambda s: s.site.client.get("/api/auth/me")),
+    "change me": (4, 200, lambda s: s.ann.patch("/api/auth/me", json={"username": "anna"})),
+    "delete me": (4, 204, lambda s: s.ann.delete("/api/auth/me")),
+    "own sessions": (2, 200, lambda s: s.ann.get("/api/auth/sessions")),
+    "end other sessions": (3, 204, lambda s: s.ann.delete("/api/auth/sessions")),
+    # Administration
+    "a page of accounts": (3, 200, lambda s: s.admin.get("/api/users?page=1&per_page=2")),
+    "a page of accounts, searched, filtered and sorted": (
+        3, 200, lambda s: s.admin.get("/api/users?search=example&is_active=true&role=editor&sort=-created_at"),
+    ),
+    "accounts by cursor": (2, 200, lambda s: s.admin.get("/api/users?cursor=&per_page=1")),
+    "own account by its id": (1, 200, lambda s: s.ann.get(f"/api/users/{s.ann_id}")),
+    "somebody's account": (2, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}")),
+    "somebody's account, not allowed": (1, 404, lambda s: s.ann.get("/api/users/1")),
+    "make an account": (3, 201, lambda s: s.admin.post("/api/users", json={"email": "new@example.com", "password": NEW})),
+    "change an account": (5, 200, lambda s: s.admin.patch(f"/api/users/{s.ann_id}", json={"username": "anna"})),
+    "disable an account": (6, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
+    "delete an account": (5, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
+    "somebody's sessions": (3, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}/sessions")),
+    "end somebody's sessions": (4, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}/sessions")),
+    "roles": (2, 200, lambda s: s.admin.get("/api/users/roles")),
+    "make a role": (2, 201, lambda s: s.admin.post("/api/users/roles", json={"name": "helper"})),
+    "set somebody's roles": (5, 200, lambda s: s.admin.put(f"/api/users/{s.ann_id}/roles", json={"roles": []})),
+    # Nothing is stored of these
+    "the document": (0, 200, lambda s: s.site.client.get("/api/auth/openapi.json")),
+    "a method that is not allowed": (0, 405, lambda s: s.site.client.put("/api/auth/me")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LIMITS)
+def test_a_route_costs_no_more_statements_than_written_here(scene: Scene, case: str) -> None:
+    number, status, act = LIMITS[case]
+    scene.site.statements.clear()
+
+    answer = act(scene)
+
+    assert answer.status_code == status, answer.text
+    assert len(scene.site.statements) == number, "\n".join(scene.site.statements)
+
+
+def test_a_login_that_upgrades_the_hash_costs_at_most_four_statements(site: Site) -> None:
+    ann = site.user("ann@example.com")
+    with site.app.app_context():
+        site.accounts.users.get(ann.id).password_hash = werkzeug.security.generate_password_hash(PASSWORD, "pbkdf2:sha256:1")
+        site.db.session.commit()
+    site.testing.runtime.hasher.inner = Argon2Hasher(memory_cost=8, time_cost=1)
+    site.statements.clear()
+
+    answer = site.login("ann@example.com")
+
+    assert answer.status_code == 200
+    assert len(site.statements) <= 4, "\n".join(site.statements)
+
+
+def test_a_login_at_the_session_limit_costs_at_most_four_statements(make_site: MakeSite) -> None:
+    site = make_site(config={"ACCOUNTS_SESSIONS_MAX_PER_USER": 1})
+    site.user("ann@example.com")
+    site.tokens("ann@example.com")
+    site.statements.clear()
+
+    answer = site.login("ann@example.com")
+
+    assert answer.status_code == 200
+    assert len(site.statements) <= 4, "\n".join(site.statements)
+
+
+@pytest.mark.parametrize("number", [1, 30])
+def test_a_list_costs_the_same_however_many_accounts_it_shows(site: Site, number: int) -> None:
+    admin = site.client_for(site.admin())
+    for _ in range(number):
+        site.user(roles=["editor"])
+    site.statements.clear()
+
+    admin.get("/api/users?per_page=100")
+
+    assert len(site.statements) == 3
