@@ -131,6 +131,11 @@ class SessionStore:
         rows = self._users.execute(self._by_id, {"session_id": session_id}).mappings().all()
         return (_state(rows[0]), self._users.read(rows)) if rows else None
 
+    def live_count(self, key: Key, now: datetime) -> sa.ColumnElement[int]:
+        """About how many live sessions the account has, as a column for another select; who signs in meanwhile may be missing."""
+        counted = sa.select(sa.func.count()).select_from(self._table).where(self._live(key, now))
+        return counted.scalar_subquery().label("live_sessions")
+
     def open(
         self, key: Key, *, client: Client, amr: Sequence[str], now: datetime, verified_hash: str | None = None
     ) -> SessionState | None:
@@ -215,18 +220,23 @@ class SessionStore:
     def end_oldest(self, key: Key, *, newest: UUID, keep: int, now: datetime) -> list[UUID]:
         """End the account's oldest live sessions so that `keep` are left, `newest` among them.
 
-        A locking read, since MariaDB would count in an older snapshot; the caller holds the account's row.
+        Exact, given that the caller holds the account's row.
         """
+        table = self._table
         by_age = (
-            sa.select(self._table.c.id)
-            .where(self._live(key, now), self._table.c.id != newest)
-            .order_by(self._table.c.created_at.desc(), self._table.c.id.desc())
+            sa.select(table.c.id)
+            .where(self._live(key, now), table.c.id != newest)
+            .order_by(table.c.created_at.desc(), table.c.id.desc())
         )
-        surplus = list(self._users.execute(by_age.offset(keep - 1).limit(1000).with_for_update()).scalars())
-        if surplus:
-            statement = sa.update(self._table).where(self._table.c.id.in_(surplus), self._table.c.ended_at.is_(None))
-            self._users.execute(statement.values(ended_at=now, end_reason="limit"))
-        return surplus
+        surplus = by_age.offset(keep - 1).limit(1000)
+        ending = sa.update(table).where(table.c.ended_at.is_(None)).values(ended_at=now, end_reason="limit")
+        if self._users.dialect.update_returning:
+            return list(self._users.execute(ending.where(table.c.id.in_(surplus)).returning(table.c.id)).scalars())
+        # MariaDB: a locking read, since a plain one would count in an older snapshot.
+        ids = list(self._users.execute(surplus.with_for_update()).scalars())
+        if ids:
+            self._users.execute(ending.where(table.c.id.in_(ids)))
+        return ids
 
     def live(self, key: Key, now: datetime) -> list[SessionState]:
         """The account's live sessions, last used first."""

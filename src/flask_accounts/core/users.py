@@ -168,20 +168,28 @@ class UserStore:
         """Run a statement on the bind that the user class lives on."""
         return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self._bind))
 
+    @property
+    def dialect(self) -> sa.Dialect:
+        """The dialect of the database that the user class lives on."""
+        return self.db.session.get_bind(**self._bind).dialect
+
     def view(self, key: Key) -> UserView | None:
         """One account, or None."""
         statement = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
         rows = self.execute(statement).mappings().all()
         return self.read(rows) if rows else None
 
-    def locked(self, key: Key) -> tuple[UserView, str | None] | None:
-        """One account and its password hash, as they are now; the row cannot change before the transaction ends."""
+    def locked(self, key: Key, *beside: sa.ColumnElement[Any]) -> tuple[UserView, sa.RowMapping] | None:
+        """One account as it is now, and the raw row with its `stored_hash` and what is asked for `beside` it.
+
+        The account's row cannot change before the transaction ends.
+        """
         # The lock is in a query of its own: MariaDB would lock the rows of the roles too, in another order than who changes roles.
         source = sa.select(self.table).where(self.key_column == key).with_for_update(key_share=True).subquery("account")
         stored = _of(source, self.c["password_hash"]).label("stored_hash")
-        statement = sa.select(*self.columns(source), stored).select_from(self.joined(source, _of(source, self.key_column)))
+        statement = sa.select(*self.columns(source), stored, *beside).select_from(self.joined(source, _of(source, self.key_column)))
         rows = self.execute(statement).mappings().all()
-        return (self.read(rows), rows[0]["stored_hash"]) if rows else None
+        return (self.read(rows), rows[0]) if rows else None
 
     def _views(self, selected: sa.Select[Any], query: UserQuery) -> list[UserView]:
         """The accounts of a select of user rows, in the order of `query`, with their grants, in one statement."""
