@@ -3,7 +3,8 @@
 `EventBus.emit` tells listeners inside the transaction at once (they may write rows) and keeps the
 event until the transaction commits; then its signal is sent, with the Flask app as sender and the
 event as `event=`. What is rolled back never happened, and no signal tells of it. Receivers may use
-the database: they run after the transaction has ended, in a new one that they commit themselves.
+the database: they run after the transaction has ended, in a new one that they commit themselves (what
+they leave uncommitted is rolled back). They may be `async`. The error of one is logged and stops nobody.
 
     from flask_accounts import events
 
@@ -18,12 +19,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 from uuid import UUID
 
 import blinker
 import sqlalchemy.event
-from flask import current_app
+from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -193,7 +195,7 @@ class EventBus:
 
     def __init__(self, db: SQLAlchemy, listeners: Sequence[Listener] = ()) -> None:
         self._db = db
-        self._listeners = tuple(listeners)
+        self._listeners = listeners  # not a copy: features add theirs while the app is set up
 
     def emit(self, event: Event) -> None:
         """Tell in-transaction listeners now, signal receivers once the transaction has committed."""
@@ -225,23 +227,41 @@ def install(db: SQLAlchemy) -> None:
 
     @sqlalchemy.event.listens_for(db.session, "after_soft_rollback")
     def rolled_back(session: Session, transaction: SessionTransaction) -> None:
-        mark = session.info.get(_MARKS, {}).get(transaction, 0)
-        del session.info.get(_PENDING, [])[mark:]
+        # A failed flush rolls back a transaction of its own; what counts is the savepoint around it.
+        marks: dict[SessionTransaction, int] = session.info.get(_MARKS, {})
+        around: SessionTransaction | None = transaction
+        while around is not None and around not in marks:
+            around = around.parent
+        del session.info.get(_PENDING, [])[marks[around] if around else 0 :]
 
     @sqlalchemy.event.listens_for(db.session, "after_transaction_end")
     def ended(session: Session, transaction: SessionTransaction) -> None:
-        session.info.get(_MARKS, {}).pop(transaction, None)
         if transaction.parent is None:
+            session.info.pop(_MARKS, None)
+            session.info.pop(_PENDING, None)  # neither committed nor rolled back: the session was closed
             for item in session.info.pop(_COMMITTED, ()):
-                _deliver(item)
+                for action in _actions(item):
+                    _carry_out(action, item, session)
 
 
-def _deliver(item: Event | Callable[[], Any]) -> None:
+def _actions(item: Event | Callable[[], Any]) -> list[Callable[[], Any]]:
+    """What is to be done about `item`: one call for each receiver, so that one's mistake is not another's loss."""
+    if not isinstance(item, Event):
+        return [item]
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
+    return [partial(_send, app, receiver, item) for receiver in item.signal.receivers_for(app)]
+
+
+def _send(app: Flask, receiver: Callable[..., Any], event: Event) -> None:
+    app.ensure_sync(receiver)(app, event=event)
+
+
+def _carry_out(action: Callable[[], Any], item: Event | Callable[[], Any], session: Session) -> None:
     try:
-        if isinstance(item, Event):
-            item.signal.send(current_app._get_current_object(), event=item)  # type: ignore[attr-defined]  # the proxy's own method
-        else:
-            item()
+        action()
     except Exception:
         # The transaction has committed: a receiver's mistake must not turn the answer into an error.
         logger.exception("A receiver of %s failed.", getattr(item, "name", item))
+    finally:
+        if session.in_transaction():  # what a receiver has not committed is not left for others to commit
+            session.rollback()

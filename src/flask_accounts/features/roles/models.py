@@ -37,7 +37,11 @@ class UserRoleMixin(OwnedByUser):
         """The role, in the host's own table if there is one; part of the key."""
         tables: dict[type, sa.Table] = getattr(cls, "__accounts_tables__", {})
         role = tables[RoleMixin].c.id if RoleMixin in tables else "accounts_roles.id"
-        return mapped_column(sa.ForeignKey(role, ondelete="CASCADE"), primary_key=True, index=True)
+        return mapped_column(sa.ForeignKey(role, ondelete="CASCADE"), primary_key=True)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
+        return (sa.UniqueConstraint("role_id", "user_id"),)  # the other way round than the key: what finds a role's members
 
     granted_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now)
 
