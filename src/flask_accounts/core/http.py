@@ -267,7 +267,8 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
         return ContentTooLarge()
     if isinstance(error, HTTPException) and error.code == 400:
         return MalformedRequest()
-    if isinstance(error, sqlalchemy.exc.DataError | OverflowError):
+    cause = error.orig if isinstance(error, sqlalchemy.exc.StatementError) else error
+    if isinstance(error, sqlalchemy.exc.DataError) or isinstance(cause, OverflowError):
         return ValidationError(detail="A value is out of the range that can be stored.")
     if isinstance(error, sqlalchemy.exc.IntegrityError | sqlalchemy.orm.exc.StaleDataError | sqlalchemy.orm.exc.ObjectDeletedError):
         return ConcurrentChange()
