@@ -26,8 +26,9 @@ def pair(site: Site) -> dict[str, Any]:
 
 @pytest.mark.requirement("RFC8725 3.12", "ASVS 9.2.1")
 def test_a_claim_left_out(site: Site, pair: dict[str, Any]) -> None:
-    for claim in ("exp", "sub", "jti"):
-        assert_refused(site, bent(pair["access_token"], **{claim: DROP}))
+    left_out: list[dict[str, Any]] = [{"exp": DROP}, {"sub": DROP}, {"jti": DROP}]
+    for claims in left_out:
+        assert_refused(site, bent(pair["access_token"], **claims))
 
 
 @pytest.mark.requirement("RFC8725 3.12", "RFC8725 3.11", "ASVS 9.2.2")

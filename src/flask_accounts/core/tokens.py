@@ -125,7 +125,8 @@ class Tokens:
     def manager(self) -> JWTManager:
         """The app's manager; `ConfigurationError` if another one took its place after the start."""
         manager = self._manager
-        if manager is None or current_app.extensions.get(MANAGER) is not manager:
+        installed: object = current_app.extensions.get(MANAGER)
+        if manager is None or installed is not manager:
             raise ConfigurationError(
                 "JWTManager(app) was called after accounts.init_app(app), so plain @jwt_required() would not honour revocation. "
                 "Call it before, or leave it out: accounts.init_app makes one."
@@ -365,9 +366,11 @@ def defaults(app: Flask) -> None:
         "JWT_ACCESS_COOKIE_NAME": "__Host-access_token",
         "JWT_REFRESH_COOKIE_NAME": "__Host-refresh_token",
     }
-    if app.config.get("JWT_COOKIE_SECURE") is False or app.config.get("JWT_COOKIE_DOMAIN"):
-        # Browsers refuse `__Host-` cookies that are not Secure or name a domain.
-        del preset["JWT_ACCESS_COOKIE_NAME"], preset["JWT_REFRESH_COOKIE_NAME"]
+    for kind in ("ACCESS", "REFRESH"):
+        # Browsers refuse `__Host-` cookies that are not Secure, name a domain, or have a path of their own.
+        apart = app.config.get(f"JWT_{kind}_COOKIE_PATH", "/") != "/"
+        if app.config.get("JWT_COOKIE_SECURE") is False or app.config.get("JWT_COOKIE_DOMAIN") or apart:
+            del preset[f"JWT_{kind}_COOKIE_NAME"]
     for key, value in preset.items():
         app.config.setdefault(key, value)
 
