@@ -20,6 +20,7 @@ from ...core.errors import (
 )
 from ...core.http import RECENTLY, Access, Call, Reply, Route, needs
 from ...core.identity import Principal, refuse, require_recent
+from ...core.login import signed_out_reply
 from ...core.schemas import PublicUserSchema, UserSchema
 from ...core.users import UserQuery, UserView
 from ..roles.service import RoleService
@@ -53,7 +54,7 @@ def update_me(call: Call[UpdateUserSchema]) -> Reply:
 def delete_me(call: Call[None]) -> Reply:
     """Delete the own account and everything stored about it."""
     call.runtime.get(UserService).delete(call.principal.user, actor_id=call.principal.user_id, client=call.client)
-    return Reply(status=204)
+    return signed_out_reply(call, Reply(status=204))
 
 
 def list_users(call: Call[None]) -> Reply:
@@ -114,10 +115,11 @@ def replace_user(call: Call[BaseModel]) -> Reply:
 def delete_user(call: Call[None]) -> Reply:
     """Delete an account and everything stored about it. One's own asks for recent authentication."""
     user = _target(call, "users:write")
-    if user.key == call.principal.user_id:
+    own = user.key == call.principal.user_id
+    if own:
         require_recent(call.principal, call.runtime)
     call.runtime.get(UserService).delete(user, actor_id=call.principal.user_id, client=call.client)
-    return Reply(status=204)
+    return signed_out_reply(call, Reply(status=204)) if own else Reply(status=204)
 
 
 def disable_user(call: Call[DisableSchema | None]) -> Reply:
