@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,9 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
 
     `overrides` are configuration values that win over all others.
     """
-    load_dotenv(find_dotenv(usecwd=True))
-    app = Flask(__name__, static_folder="static")
+    if environment != "testing":
+        load_dotenv(find_dotenv(usecwd=True))
+    app = Flask(__name__, static_folder="static", instance_path=os.environ.get("DEMO_INSTANCE") or None)
     app.config.from_object(choose(environment)(Path(app.instance_path)))
     app.config.update(overrides)
     accounts.init_app(app)

@@ -10,7 +10,9 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import click
 import sqlalchemy as sa
@@ -18,7 +20,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .accounts import accounts
-from .models import Post, User, db
+from .models import Post, User, db, utc_now
 from .seed_texts import MODERATOR_ROLE, PEOPLE, POSTS, SIGN_INS
 
 
@@ -39,17 +41,19 @@ def seed() -> list[SignInWith]:
         )
     if MODERATOR_ROLE not in {role.name for role in accounts.roles.all()}:
         accounts.roles.create(MODERATOR_ROLE, permissions=["posts:moderate"], description="Removes posts of anybody.")
-    people = {user.username: user for user in db.session.scalars(sa.select(User))}
+    people = {user.username or "": user for user in db.session.scalars(sa.select(User))}
     for username, display_name, bio in PEOPLE:
         if username not in people:
-            people[username] = accounts.users.create(
-                f"{username}@example.com", username=username, display_name=display_name, bio=bio, email_verified=True
-            )
+            email = f"{username}@example.com"
+            made = accounts.users.create(email, username=username, display_name=display_name, bio=bio, email_verified=True)
+            people[username] = cast(User, made)
     logins = _set_passwords(people)
     for username, (_, roles) in SIGN_INS.items():
         accounts.roles.grant(people[username], *roles)
     if db.session.scalar(sa.select(sa.func.count(Post.id))) == 0:
-        db.session.add_all(Post(title=title, body=body, author=people[username]) for username, title, body in POSTS)
+        for age, (username, title, body) in reversed(list(enumerate(reversed(POSTS)))):
+            published = utc_now() - timedelta(days=age * 3, hours=age * 5)
+            db.session.add(Post(title=title, body=body, author=people[username], published_at=published))
     db.session.commit()
     return logins
 

@@ -36,6 +36,7 @@ async function route() {
   const allowed = ["nobody", "anybody", "signed-in"].includes(who) || session.has(who);
   const turn = ++shown;
   bar(path);
+  fill(document.getElementById("said"));
   const waiting = setTimeout(() => fill(main, el("p", { class: "loading" }, "One moment…")), 150);
   let content;
   try {
@@ -50,11 +51,11 @@ async function route() {
   const heading = main.querySelector("h1");
   document.title = heading && path !== "/" ? `${heading.textContent} · Commonplace` : "Commonplace";
   window.scrollTo(0, 0);
-  if (turn > 1 && !main.querySelector("[autofocus]")) {
+  if (turn > 1 && !main.querySelector("[data-focus]")) {
     heading?.setAttribute("tabindex", "-1");
     heading?.focus();
   }
-  main.querySelector("[autofocus]")?.focus();
+  main.querySelector("[data-focus]")?.focus();
 }
 
 export function go(path, { notice } = {}) {
@@ -79,7 +80,7 @@ function bar(path) {
   const item = (to, text) => link(`#${to}`, text, { "aria-current": path === to ? "page" : undefined });
   fill(
     document.getElementById("nav"),
-    item("/", "Read"), session.user && item("/write", "Write"), session.has("admin") && item("/people", "People"),
+    session.user && [item("/", "Read"), item("/write", "Write"), session.has("admin") && item("/people", "People")],
   );
   fill(
     document.getElementById("who"),

@@ -33,12 +33,12 @@ export function cancelButton(close, text = "Cancel") {
 export function confirm(title, text, action, act) {
   return ask(title, (close) => [
     el("p", { class: "muted" }, text),
-    form({ fields: [], action, danger: true, cancel: cancelButton(close), submit: async () => { await act(); close(true); } }),
+    form({ fields: [], action, style: "danger", cancel: cancelButton(close), submit: async () => { await act(); close(true); } }),
   ]);
 }
 
 // Asks for the password and proves presence with it.
-export function reauthenticate({ title = "Confirm that it is you", text = "You signed in a while ago. Please give your password once more.", action = "Confirm", danger = false, then } = {}) {
+export function reauthenticate({ title = "Confirm that it is you", text = "You signed in a while ago. Please give your password once more.", action = "Confirm", style, then } = {}) {
   return ask(title, (close) => [
     el("p", { class: "muted" }, text),
     form({
@@ -46,7 +46,7 @@ export function reauthenticate({ title = "Confirm that it is you", text = "You s
         el("input", { type: "text", hidden: true, autocomplete: "username", value: session.user.email, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
         field("password", { label: "Password", type: "password", autocomplete: "current-password", required: true }),
       ],
-      action, danger,
+      action, style,
       cancel: cancelButton(close),
       submit: async ({ password }) => {
         await post("/api/auth/reauthenticate", { password });

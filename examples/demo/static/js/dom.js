@@ -35,7 +35,7 @@ export function say(text) {
   const region = document.getElementById("said");
   region.textContent = text;
   clearTimeout(quiet);
-  quiet = setTimeout(() => { region.textContent = ""; }, 6000);
+  quiet = setTimeout(() => { region.textContent = ""; }, 4500);
 }
 
 export function avatar(person, size = "") {
@@ -49,8 +49,8 @@ export function nameOf(person) {
   return person.name || person.display_name || person.username || person.email;
 }
 
-const DAY = new Intl.DateTimeFormat("en", { day: "numeric", month: "long", year: "numeric" });
-const MOMENT = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
+const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
 export function day(text) {
   return el("time", { datetime: text }, DAY.format(new Date(text)));

@@ -31,9 +31,9 @@ function toggle(input) {
 }
 
 // A form that runs `submit(values)` and shows what goes wrong. `values` are the fields' texts by name.
-export function form({ fields, action, submit, danger = false, wide = false, cancel }) {
+export function form({ fields, action, submit, style = "", wide = false, cancel }) {
   const notice = el("p", { class: "notice", role: "alert" });
-  const button = el("button", { class: `button ${danger ? "danger" : ""} ${wide ? "wide" : ""}`, type: "submit" }, action);
+  const button = el("button", { class: `button ${style} ${wide ? "wide" : ""}`, type: "submit" }, action);
   const element = el(
     "form", { class: "stack", novalidate: true },
     notice, fields,
@@ -78,7 +78,10 @@ function show(element, notice, problem) {
   }
   if (elsewhere.length) notice.textContent = elsewhere.map(sentence).join(" ");
   else if (!errors.length) notice.textContent = problem.message;
-  (element.querySelector('[aria-invalid="true"]') ?? element.querySelector("input, textarea"))?.focus();
+  const wrong = problem.code === "INVALID_CREDENTIALS" ? "[name$=password]" : '[aria-invalid="true"]';
+  const input = element.querySelector(wrong) ?? element.querySelector("input:not([hidden]), textarea");
+  input?.focus();
+  if (input?.type === "password") input.select();
 }
 
 function sentence(text) {

@@ -137,7 +137,7 @@ async function leaveForGood() {
   const done = await reauthenticate({
     title: "Delete your account?",
     text: `Everything of ${name} will be gone: the account, its sessions and all posts. Give your password to confirm.`,
-    action: "Delete for good", danger: true,
+    action: "Delete for good", style: "danger",
     then: () => remove("/api/auth/me"),
   });
   if (!done) return;

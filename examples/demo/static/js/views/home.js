@@ -16,13 +16,14 @@ export async function home({ query }) {
         el("p", { class: "lead" }, "Short pages by whoever has something worth keeping. Read as long as you like; register to write."),
         el("div", { class: "row" }, link("#/register", "Register", { class: "button" }), link("#/sign-in", "Sign in", { class: "button quiet" })),
       )
-      : el("div", { class: "row spread head" }, el("h1", {}, page === 1 ? "Newest pages" : `Pages, ${page} of ${found.pages}`), session.user && link("#/write", "Write a post", { class: "button" })),
+      : el("div", { class: "row spread head" }, el("h1", {}, page === 1 ? "Newest pages" : "Older pages"), session.user && link("#/write", "Write a post", { class: "button" })),
     found.posts.length
       ? el("ol", { class: "posts" }, found.posts.map(card))
       : el("div", { class: "empty" }, el("p", {}, "Nothing has been written here yet."), session.user && link("#/write", "Write the first page", { class: "button" })),
     found.pages > 1 && el(
       "nav", { class: "pager", "aria-label": "Pages" },
       page > 1 ? link(page === 2 ? "#/" : `#/?page=${page - 1}`, "← Newer", { class: "button quiet" }) : el("span"),
+      el("span", { class: "muted small" }, `Page ${page} of ${found.pages}`),
       page < found.pages ? link(`#/?page=${page + 1}`, "Older →", { class: "button quiet" }) : el("span"),
     ),
   );

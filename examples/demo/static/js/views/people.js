@@ -126,8 +126,8 @@ function dialog(user) {
     get(`${path}/sessions`).then(({ sessions }) => fill(open, sessions.length === 0 ? "nowhere" : sessions.length === 1 ? "in one place" : `in ${sessions.length} places`), () => fill(open, "unknown"));
     const rank = RANKS.toReversed().find(([role]) => !role || user.roles.includes(role))[0];
     const others = user.roles.filter((role) => !RANKS.some(([known]) => known === role));
-    const act = (action, danger, said, run) => form({
-      fields: [], action, danger,
+    const act = (action, style, said, run) => form({
+      fields: [], action, style,
       submit: async () => {
         await run();
         close(true);
@@ -159,9 +159,9 @@ function dialog(user) {
       el(
         "div", { class: "row after" },
         user.is_active
-          ? act("Disable account", true, `${nameOf(user)} is disabled and signed out everywhere.`, () => post(`${path}/disable`))
-          : act("Enable account", false, `${nameOf(user)} is enabled.`, () => post(`${path}/enable`)),
-        act("Sign out everywhere", true, `${nameOf(user)} is signed out everywhere.`, () => remove(`${path}/sessions`)),
+          ? act("Disable account", "danger", `${nameOf(user)} is disabled and signed out everywhere.`, () => post(`${path}/disable`))
+          : act("Enable account", "quiet", `${nameOf(user)} is enabled.`, () => post(`${path}/enable`)),
+        act("Sign out everywhere", "quiet", `${nameOf(user)} is signed out everywhere.`, () => remove(`${path}/sessions`)),
       ),
     ];
   });

@@ -15,7 +15,7 @@ export function signIn({ query, notice }) {
       el("p", { class: "notice calm", role: "status" }, notice ?? ""),
       form({
         fields: [
-          field("login", { label: "E-mail address or username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", autofocus: true, required: true }),
+          field("login", { label: "E-mail address or username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", "data-focus": true, required: true }),
           field("password", { label: "Password", type: "password", autocomplete: "current-password", required: true }),
         ],
         action: "Sign in", wide: true,
@@ -40,7 +40,7 @@ export function register() {
       "div", { class: "card" },
       form({
         fields: [
-          field("email", { label: "E-mail address", type: "email", autocomplete: "email", autofocus: true, required: true }),
+          field("email", { label: "E-mail address", type: "email", autocomplete: "email", "data-focus": true, required: true }),
           field("username", { label: "Username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, hint: "Letters and digits, with . - _ between them." }),
           field("display_name", { label: "Name", optional: true, autocomplete: "name", maxlength: 80, hint: "Stands above what you write." }),
           field("password", { label: "Password", type: "password", autocomplete: "new-password", required: true, hint: "At least 8 characters; a few unrelated words are best." }),

@@ -13,7 +13,7 @@ export async function write({ parameters: [id] }) {
     el("div", { class: "head" }, el("h1", {}, old ? "Edit your post" : "Write a post")),
     form({
       fields: [
-        field("title", { label: "Title", maxlength: 120, value: old?.title ?? "", autofocus: true, autocomplete: "off" }),
+        field("title", { label: "Title", maxlength: 120, value: old?.title ?? "", "data-focus": true, autocomplete: "off" }),
         field("body", { label: "Text", rows: 14, maxlength: 16000, value: old?.body ?? "", hint: "Leave an empty line between paragraphs." }),
       ],
       action: old ? "Save" : "Publish",

@@ -1,0 +1,182 @@
+"""The demo's configurations, seeds and migrations."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import flask
+import flask_migrate
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from click.testing import CliRunner
+from examples.demo import create_app
+from examples.demo.__main__ import main
+from examples.demo.models import Post, User, db
+
+from flask_accounts import ConfigurationError
+from flask_accounts.testing import AccountsTesting
+
+from .conftest import Demo
+
+KEY = "a-key-from-the-environment-0123456789abcdef"
+VARIABLES = ("DEMO_ENVIRONMENT", "SECRET_KEY", "DATABASE_URL", "CORS_ORIGINS", "DEMO_INSTANCE", "FLASK_DEBUG")
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty folder to start in, and an environment that says nothing."""
+    for name in VARIABLES:
+        # Set first, so that what a `.env` file adds is taken away again.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DEMO_INSTANCE", str(tmp_path / "instance"))
+    return tmp_path
+
+
+# Configuration
+
+
+def test_what_is_not_said_is_production_and_production_needs_its_key(bare: Path) -> None:
+    with pytest.raises(RuntimeError, match="Set SECRET_KEY for production, or DEMO_ENVIRONMENT=development"):
+        create_app()
+
+
+def test_production_refuses_a_short_key(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "short")
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")
+
+    with pytest.raises(ConfigurationError, match="5 bytes"):
+        create_app("production")
+
+
+def test_production_takes_its_values_from_a_dotenv_file(bare: Path) -> None:
+    (bare / ".env").write_text(
+        f"DEMO_ENVIRONMENT=production\nSECRET_KEY={KEY}\nDATABASE_URL=sqlite://\nCORS_ORIGINS=https://a.example, https://b.example\n"
+    )
+
+    app = create_app()
+
+    assert (app.config["SECRET_KEY"], app.config["SQLALCHEMY_DATABASE_URI"]) == (KEY, "sqlite://")
+    assert app.config["CORS_ORIGINS"] == ["https://a.example", "https://b.example"]
+    assert not app.debug
+    assert app.config["JWT_COOKIE_SECURE"] is True
+    assert app.config["JWT_ACCESS_COOKIE_NAME"] == "__Host-access_token"
+    assert "max-age=31536000" in app.test_client().get("/", buffered=True).headers["Strict-Transport-Security"]
+
+
+def test_the_environment_wins_over_the_dotenv_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bare / ".env").write_text("DEMO_ENVIRONMENT=production\nSECRET_KEY=from-the-file\n")
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")
+
+    assert create_app().config["SECRET_KEY"] == KEY
+
+
+def test_development_keeps_a_random_key_that_only_its_owner_reads(bare: Path) -> None:
+    first, second = create_app("development"), create_app("development")
+
+    file = bare / "instance" / "development_key"
+    assert first.config["SECRET_KEY"] == second.config["SECRET_KEY"] == file.read_text()
+    assert len(file.read_text()) >= 48
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_unknown_environment_is_refused_by_name(bare: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"no environment 'staging'.*development, testing, production"):
+        create_app("staging")
+
+
+# Seeds
+
+
+def test_the_seed_prints_logins_that_work_and_adds_nothing_twice(demo: Demo) -> None:
+    runner = demo.app.test_cli_runner()
+
+    first = runner.invoke(args=["seed"])
+    counts = demo.count(User), demo.count(Post)
+    second = runner.invoke(args=["seed"])
+
+    assert first.exit_code == 0, first.output
+    assert second.output == first.output
+    assert (demo.count(User), demo.count(Post)) == counts
+    for line in first.output.splitlines():
+        email, password, _ = line.split(maxsplit=2)
+        assert demo.client().post("/api/auth/login", json={"email": email, "password": password}).status_code == 200
+    file = Path(demo.app.instance_path) / "demo_logins.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_seed_makes_an_administrator_and_a_moderator_and_nobody_else(demo: Demo) -> None:
+    demo.app.test_cli_runner().invoke(args=["seed"])
+
+    users = demo.client(demo.person("ada", roles=["admin"])).get("/api/users?per_page=100").get_json()["users"]
+
+    assert {user["username"]: user["roles"] for user in users if user["roles"]} == {
+        "ada": ["admin"], "admin": ["admin"], "mira": ["moderator"],
+    }  # fmt: skip
+
+
+@pytest.mark.requirement("ASVS 6.3.2")
+def test_no_demo_accounts_are_made_in_production(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", KEY)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{bare / 'blog.db'}")
+    app = create_app("production")
+    with app.app_context():
+        db.create_all()
+
+        run = app.test_cli_runner().invoke(args=["seed"])
+
+        assert run.exit_code == 1
+        assert "for development only" in run.output
+        assert db.session.scalars(db.select(User)).all() == []
+        db.engine.dispose()
+
+
+# Migrations
+
+
+def differences() -> list[object]:
+    with db.engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), db.metadata))
+
+
+def test_the_committed_migrations_make_every_table_and_take_it_away_again(every_database_url: str, bare: Path) -> None:
+    app = create_app("testing", SQLALCHEMY_DATABASE_URI=every_database_url)
+    with app.app_context():
+        flask_migrate.upgrade()
+        made, missing = set(sa.inspect(db.engine).get_table_names()), differences()
+        AccountsTesting(app)
+        seeded = app.test_cli_runner().invoke(args=["seed"])
+        db.session.remove()
+        flask_migrate.downgrade(revision="base")
+        left = set(sa.inspect(db.engine).get_table_names())
+        with db.engine.begin() as connection:
+            connection.execute(sa.text("DROP TABLE alembic_version"))
+        db.engine.dispose()
+
+    assert {"people", "posts", "accounts_sessions", "accounts_roles", "accounts_user_roles"} <= made
+    assert missing == []
+    assert seeded.exit_code == 0, seeded.output
+    assert left == {"alembic_version"}
+
+
+def test_one_command_prepares_everything_and_serves_on_the_own_machine(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: dict[str, object] = {}
+
+    def run(app: flask.Flask, host: str, port: int, **options: object) -> None:
+        with app.app_context():
+            served.update(host=host, port=port, posts=db.session.scalar(db.select(db.func.count(Post.id))), **options)
+            db.engine.dispose()
+
+    monkeypatch.setattr(flask.Flask, "run", run)
+
+    result = CliRunner().invoke(main, ["--port", "5999"])
+
+    assert result.exit_code == 0, result.output
+    assert "admin@example.com" in result.output
+    assert "http://127.0.0.1:5999/" in result.output
+    assert served == {"host": "127.0.0.1", "port": 5999, "posts": 6, "debug": False, "threaded": True}
