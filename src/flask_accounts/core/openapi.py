@@ -93,7 +93,7 @@ def document(
     kinds: dict[str, type[AccountsError]] = {}
     for item in mounted:
         paths.setdefault(item.path, {})[item.route.method.lower()] = _operation(item, schemas, transport)
-        kinds |= {kind.error_code: kind for errors in _errors(item.route).values() for kind in errors}
+        kinds |= {kind.error_code: kind for errors in _errors(item.route, transport).values() for kind in errors}
     tags = [{"name": name, "description": text} for name, text in TAGS.items() if any(item.tag == name for item in mounted)]
     return {
         "openapi": "3.1.0",
@@ -224,7 +224,7 @@ def _operation(item: Mounted, schemas: _Schemas, transport: Transport) -> JsonOb
         responses[str(status)] = {"description": "Done."}
         if answer is not None:
             responses[str(status)]["content"] = {"application/json": {"schema": schemas.answer(answer)}}
-    for status, errors in sorted(_errors(route).items()):
+    for status, errors in sorted(_errors(route, transport).items()):
         responses[str(status)] = _problem(status, errors, schemas)
     operation["responses"] = responses
     return operation
@@ -275,7 +275,7 @@ def access_text(route: Route) -> str:
     return " ".join(words)
 
 
-def _errors(route: Route) -> dict[int, list[type[AccountsError]]]:
+def _errors(route: Route, transport: Transport) -> dict[int, list[type[AccountsError]]]:
     """Every error the route may answer with, by status."""
     kinds = list(route.errors)
     if route.body:
@@ -284,7 +284,9 @@ def _errors(route: Route) -> dict[int, list[type[AccountsError]]]:
         kinds.append(ValidationError)
     access = route.access
     if access.signed_in or access.optional or access.presents:
-        kinds += [TokenExpired, InvalidToken, TokenRevoked, WrongTokenType, CsrfFailed]
+        kinds += [TokenExpired, InvalidToken, TokenRevoked, WrongTokenType]
+        if transport.cookies and route.method in transport.csrf_methods:
+            kinds.append(CsrfFailed)
         if not access.optional:
             kinds.append(TokenMissing)
     if access.permissions:
