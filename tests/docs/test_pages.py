@@ -120,12 +120,13 @@ def test_the_page_on_sessions_states_how_many_an_account_may_have() -> None:
     assert stated["ACCOUNTS_SESSIONS_MAX_PER_USER"][0] == f"{most} sessions"
 
 
-def test_the_ci_script_runs_the_test_command_of_the_readme() -> None:
-    lines = [command for block in blocks(ROOT / "README.md") if block.language == "console" for command, _ in commands(block.text)]
-    tests = [line for line in lines if line.endswith("pytest")]
+@pytest.mark.parametrize(("end", "name"), [("pytest", "README_TESTS"), ("-m examples.demo", "README_DEMO")])
+def test_the_ci_script_runs_the_command_of_the_readme(end: str, name: str) -> None:
+    pages = [block.text for block in blocks(ROOT / "README.md") if block.language == "console"]
+    found = [command for text in pages for command, _ in commands(text) if command.endswith(end)]
 
-    assert len(tests) == 1
-    assert tests[0] in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert len(found) == 1
+    assert f"{name}='{found[0]}'\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_the_runner_notices_output_that_is_not_as_printed(tmp_path: Path) -> None:
