@@ -37,7 +37,7 @@ async function route() {
   const turn = ++shown;
   bar(path);
   fill(document.getElementById("said"));
-  const waiting = setTimeout(() => fill(main, el("p", { class: "loading" }, "One moment…")), 150);
+  const waiting = setTimeout(() => turn === shown && fill(main, el("p", { class: "loading" }, "One moment…")), 150);
   let content;
   try {
     content = await (allowed ? view : lost)({ ...place, parameters: match?.slice(1) ?? [] });

@@ -1,0 +1,402 @@
+"""The demo's page in a real browser: what a person does, what an administrator does, and what must never happen.
+
+The browser is whatever Chromium the machine has; without one these tests are skipped and say so.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from flask_accounts.testing import PASSWORD
+
+from .conftest import Demo
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+expect = playwright.expect
+expect.set_options(timeout=15_000)
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+NEW_PASSWORD = "quite another phrase 17"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+# What Chromium writes to the console for every answer of 400 and above, also where the page expects it.
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if executable is None:
+        pytest.skip(f"no browser is installed (looked for {', '.join(BROWSERS)})")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visit:
+    """Somebody's browser at the blog, and what it saw go wrong."""
+
+    page: Any
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda message: self._console(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
+        self.page.on("request", lambda request: self._request(request.method, request.url))
+        self.page.on("response", lambda response: self._response(response.status, response.url))
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not REFUSED.match(text):
+            self.complaints.append(f"{kind}: {text}")
+
+    def _request(self, method: str, url: str) -> None:
+        self.requests.append(f"{method} {url.removeprefix(self.url)}")
+        if not url.startswith((self.url, "blob:", "data:")):
+            self.complaints.append(f"went to another host: {url}")
+
+    def _response(self, status: int, url: str) -> None:
+        if status >= 500:
+            self.complaints.append(f"{status}: {url}")
+
+    def go(self, path: str) -> None:
+        self.page.goto(f"{self.url}/#{path}")
+
+    def heading(self, text: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+
+    def says(self, text: str) -> None:
+        expect(self.page.locator("#said")).to_have_text(text)
+
+    def fill(self, **values: str) -> None:
+        for name, value in values.items():
+            self.page.locator(f"form [name={name}]").fill(value)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).first.click()
+
+    def sign_in(self, login: str, password: str = PASSWORD) -> None:
+        self.go("/sign-in")
+        self.fill(login=login, password=password)
+        self.press("Sign in")
+        expect(self.page.locator(".chip")).to_be_visible()
+
+
+Visitor = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(chromium: Any, demo: Demo) -> Iterator[Visitor]:
+    """Opens browsers at the served blog; whatever they complained of fails the test."""
+    server = make_server("127.0.0.1", 0, demo.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    visits: list[Visit] = []
+    contexts = []
+
+    def open_browser(**options: Any) -> Visit:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        visits.append(Visit(context.new_page(), f"http://127.0.0.1:{server.server_port}"))
+        return visits[-1]
+
+    yield open_browser
+    for context in contexts:
+        context.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert [complaint for visited in visits for complaint in visited.complaints] == []
+
+
+def test_a_person_registers_writes_ends_another_session_changes_the_password_and_leaves(visit: Visitor) -> None:
+    here = visit()
+    page = here.page
+
+    # Registers, after a first try that the server refuses field by field.
+    here.go("/")
+    here.heading("A notebook that we keep together")
+    here.follow("Register")
+    here.fill(email="ann@", username="ann", password="short")
+    here.press("Register")
+    expect(page.get_by_label("E-mail address")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    expect(page.locator("[data-field=password] .problem")).to_have_text("Use at least 8 characters.")
+    here.fill(email="ann@example.com", display_name="Ann Lee", password=PASSWORD)
+    here.press("Register")
+    here.says("Welcome, Ann Lee.")
+
+    # Signs out and in again.
+    page.get_by_label("Your account, Ann Lee").click()
+    here.press("Sign out")
+    here.says("You are signed out.")
+    here.follow("Sign in")
+    here.fill(login="ann", password="not the password")
+    here.press("Sign in")
+    expect(page.get_by_role("alert")).to_have_text("The credentials are not valid.")
+    here.fill(password=PASSWORD)
+    here.press("Sign in")
+    here.says("Welcome back, Ann Lee.")
+
+    # Writes, edits.
+    here.follow("Write a post")
+    here.press("Publish")
+    expect(page.locator("[data-field=title] .problem")).to_have_text("Please fill this in.")
+    here.fill(title="Bread", body="Flour.\n\nTime.")
+    here.press("Publish")
+    here.heading("Bread")
+    expect(page.locator(".prose p")).to_have_text(["Flour.", "Time."])
+    here.follow("Edit")
+    here.fill(title="Bread, again")
+    here.press("Save")
+    here.heading("Bread, again")
+
+    # Sees the session of another browser, and ends it.
+    there = visit(user_agent=FIREFOX)
+    there.sign_in("ann@example.com")
+    here.go("/account")
+    sessions = page.get_by_role("list", name="Sessions").get_by_role("listitem")
+    expect(sessions).to_have_count(2)
+    expect(sessions.first).to_contain_text("this one")
+    expect(sessions.nth(1)).to_contain_text("Firefox on Linux")
+    expect(sessions.nth(1)).to_contain_text("127.0.0.1")
+    sessions.nth(1).get_by_role("button").click()
+    here.says("The session has ended.")
+    expect(sessions).to_have_count(1)
+    there.follow("Write")
+    there.fill(title="From the other browser", body="Too late.")
+    there.press("Publish")
+    there.heading("Sign in")
+    expect(there.page.get_by_role("status").first).to_have_text("Your session has ended. Please sign in again.")
+
+    # Changes the password: a third browser is out, this one stays in.
+    third = visit()
+    third.sign_in("ann")
+    here.fill(current_password=PASSWORD, new_password=NEW_PASSWORD)
+    here.press("Change password")
+    here.says("Your password is changed. Every other session has ended.")
+    third.go("/account")
+    third.heading("Sign in")
+
+    # Leaves, and comes in with the new password only.
+    here.press("Sign out")
+    here.says("You are signed out.")
+    expect(page.locator(".chip")).to_have_count(0)
+    here.sign_in("ann", NEW_PASSWORD)
+
+
+def test_an_administrator_searches_promotes_and_disables_and_the_disabled_person_is_out(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"], display_name="Ada Holm")
+    demo.person("ben", display_name="Ben Moss")
+    for number in range(9):
+        demo.person(f"person{number}")
+    with demo.app.app_context():
+        demo.testing.runtime.db.session.commit()
+    theirs, ours = visit(), visit()
+    theirs.sign_in("ben")
+    expect(theirs.page.get_by_role("link", name="People")).to_have_count(0)
+    ours.sign_in("ada@example.com")
+    page = ours.page
+
+    # Pages through everybody, then finds one.
+    ours.follow("People")
+    rows = page.get_by_role("list", name="Accounts").get_by_role("listitem")
+    expect(rows).to_have_count(8)
+    ours.press("Next →")
+    expect(page.get_by_text("Page 2 of 2")).to_be_visible()
+    expect(rows).to_have_count(3)
+    page.get_by_label("Search").fill("BEN@")
+    expect(rows).to_have_count(1)
+
+    # Promotes: the rights are there with the next request.
+    ours.press("Manage Ben Moss")
+    dialog = page.get_by_role("dialog", name="Ben Moss")
+    expect(dialog).to_contain_text("in one place")
+    dialog.get_by_label("Administrator").check()
+    ours.press("Save role")
+    ours.says("The role of Ben Moss is saved.")
+    expect(rows).to_contain_text("admin")
+    theirs.page.reload()
+    theirs.follow("People")
+    theirs.heading("People")
+
+    # Demotes and disables: out with the next request.
+    ours.press("Manage Ben Moss")
+    dialog.get_by_label("Member").check()
+    ours.press("Save role")
+    expect(rows).not_to_contain_text("admin")
+    ours.press("Manage Ben Moss")
+    ours.press("Disable account")
+    ours.says("Ben Moss is disabled and signed out everywhere.")
+    expect(rows).to_contain_text("disabled")
+    theirs.follow("Write")
+    theirs.fill(title="Still here?", body="No.")
+    theirs.press("Publish")
+    theirs.heading("Sign in")
+    theirs.fill(login="ben", password=PASSWORD)
+    theirs.press("Sign in")
+    expect(theirs.page.get_by_role("alert")).to_have_text("This account is disabled.")
+
+    # Enables again.
+    ours.press("Manage Ben Moss")
+    ours.press("Enable account")
+    expect(rows).not_to_contain_text("disabled")
+    theirs.press("Sign in")
+    theirs.says("Welcome back, Ben Moss.")
+
+
+def test_the_last_administrator_reads_why_that_does_not_work(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"])
+    here = visit()
+    here.sign_in("ada")
+
+    here.go("/people")
+    here.press("Manage ada")
+    here.press("Disable account")
+
+    said = here.page.get_by_role("alert").filter(has_text="The last administrator cannot be removed, disabled or demoted.")
+    expect(said).to_be_visible()
+
+
+def test_an_expired_token_is_renewed_once_however_many_calls_meet_it(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann")
+    here = visit()
+    here.sign_in("ann")
+    demo.testing.clock.move(minutes=16)
+    here.requests.clear()
+
+    here.go("/account")  # asks for the account and its sessions at the same time
+
+    here.heading("Your account")
+    assert here.requests.count("POST /api/auth/refresh") == 1
+    assert here.requests.count("GET /api/auth/me") == here.requests.count("GET /api/auth/sessions") == 2
+
+
+@pytest.mark.requirement("ASVS 7.5.1")
+def test_a_new_address_asks_for_the_password_when_the_sign_in_is_old(visit: Visitor, demo: Demo) -> None:
+    ann = demo.person("ann")
+    here = visit()
+    here.sign_in("ann")
+    demo.testing.clock.move(minutes=16)
+    here.go("/account")
+    here.fill(email="new@example.com")
+    here.press("Save address")
+    dialog = here.page.get_by_role("dialog", name="Confirm that it is you")
+
+    dialog.get_by_label("Password", exact=True).fill("not the password")
+    here.press("Confirm")
+    expect(dialog.get_by_role("alert")).to_have_text("The credentials are not valid.")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    here.press("Confirm")
+
+    here.says("Your address is saved.")
+    assert demo.client(ann).get("/api/auth/me").get_json()["email"] == "new@example.com"
+
+
+def test_a_person_deletes_the_account_with_the_password(visit: Visitor, demo: Demo) -> None:
+    ann = demo.person("ann")
+    demo.post(ann, "Hers")
+    here = visit()
+    here.sign_in("ann")
+    here.go("/account")
+
+    here.press("Delete account…")
+    here.page.get_by_role("dialog").get_by_label("Password", exact=True).fill(PASSWORD)
+    here.press("Delete for good")
+
+    here.says("Your account is deleted.")
+    expect(here.page.get_by_text("Nothing has been written here yet.")).to_be_visible()
+    assert here.page.context.cookies() == []
+
+
+@pytest.mark.requirement("ASVS 3.2.2")
+def test_what_people_write_never_becomes_markup(visit: Visitor, demo: Demo) -> None:
+    attack = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    eve = demo.person("eve", display_name=attack[:80])
+    post = demo.post(eve, attack, attack)
+    demo.person("ada", roles=["admin"])
+    here = visit()
+    here.sign_in("ada")
+
+    for path in ("/", f"/posts/{post}", "/people"):
+        here.go(path)
+        expect(here.page.get_by_text("<img src=x").first).to_be_visible()
+
+        assert here.page.locator("main img, main script").count() == 0
+        assert here.page.title() != "owned"
+
+
+@pytest.mark.requirement("ASVS 3.3.1")
+def test_no_script_reaches_a_token(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann")
+    here = visit()
+    here.sign_in("ann")
+
+    names = {pair.split("=")[0] for pair in here.page.evaluate("document.cookie").split("; ")}
+    kept = here.page.evaluate("[localStorage.length, sessionStorage.length]")
+
+    assert names == {"csrf_access_token", "csrf_refresh_token"}
+    assert kept == [0, 0]
+    assert {cookie["name"] for cookie in here.page.context.cookies() if cookie["secure"] and cookie["httpOnly"]} == {
+        "__Host-access_token", "__Host-refresh_token",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int) -> None:
+    ada = demo.person("ada", roles=["admin"], display_name="x" * 80)
+    post = demo.post(ada, "y" * 120, "z" * 300)
+    here = visit(viewport={"width": width, "height": 800})
+    here.go("/register")
+    here.heading("Register")
+    here.sign_in("ada")
+
+    for path in ("/", f"/posts/{post}", "/write", "/account", "/people", "/nothing"):
+        here.go(path)
+        expect(here.page.locator(".loading")).to_have_count(0)
+        expect(here.page.get_by_role("heading", level=1)).to_be_visible()
+
+        assert here.page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_everything_has_a_name_and_the_keyboard_is_enough_to_sign_in(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann", display_name="Ann Lee")
+    here = visit()
+    here.go("/sign-in")
+    here.heading("Sign in")
+
+    expect(here.page.get_by_label("E-mail address or username")).to_be_focused()
+    for text in ("ann", PASSWORD):
+        here.page.keyboard.type(text)
+        here.page.keyboard.press("Tab")
+    here.page.keyboard.press("Tab")  # past the button that shows the password
+    here.page.keyboard.press("Enter")
+
+    here.says("Welcome back, Ann Lee.")
+    for path in ("/", "/write", "/account"):
+        here.go(path)
+        expect(here.page.locator(".loading")).to_have_count(0)
+        nameless = here.page.evaluate(
+            """() => [...document.querySelectorAll("a, button, input:not([hidden]), textarea, select")]
+            .filter((one) => !(one.labels?.length || one.textContent.trim() || one.getAttribute("aria-label")))
+            .map((one) => one.outerHTML)"""
+        )
+        assert nameless == []
