@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from ...core.models import OwnedByUser, UtcDateTime, owner_key, utc_now
+from ...core.models import OwnedByUser, UtcDateTime, exact, owner_key, utc_now
 from ...core.users import Grants
 
 
@@ -17,7 +17,7 @@ class RoleMixin:
     """A role: a name and the permissions it gives, kept as words with blanks between them."""
 
     id: Mapped[int] = mapped_column(sa.Integer, primary_key=True)
-    name: Mapped[str] = mapped_column(sa.String(64), unique=True, nullable=False)
+    name: Mapped[str] = mapped_column(exact(64), unique=True, nullable=False)
     description: Mapped[str] = mapped_column(sa.String(255), nullable=False, default="")
     permissions: Mapped[str] = mapped_column(sa.Text, nullable=False, default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now)

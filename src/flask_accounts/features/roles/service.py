@@ -54,6 +54,8 @@ class RoleService(Service):
 
     def create(self, name: str, *, permissions: Iterable[str] = (), description: str = "", actor: Principal | None = None) -> Role:
         """A new role. `RoleExists`; `ValidationError` for an unknown permission; `PermissionDenied` beyond the actor's own."""
+        if actor is not None and name == self.admin_role:
+            raise RoleProtected  # made by commands and host code alone: a weak one would pass for the real one
         words = self._checked(permissions, actor)
         now = self.runtime.clock.now()
         values = {"name": name, "description": description, "permissions": " ".join(words), "created_at": now, "updated_at": now}
@@ -70,10 +72,10 @@ class RoleService(Service):
     ) -> Role:
         """Change a role. The actor must hold what it gives and what it gave. `RoleProtected` for the administrators' permissions."""
         role = self.get(name)
-        if permissions is not None and name == self.admin_role:
+        if permissions is not None and role.name == self.admin_role:
             raise RoleProtected
         words = role.permissions if permissions is None else self._checked(permissions, actor)
-        self._require_held(role.permissions, actor)
+        self._require_role(role, actor)
         text = role.description if description is None else description
         now = self.runtime.clock.now()
         changes = {"permissions": " ".join(words), "description": text, "updated_at": now}
@@ -83,10 +85,10 @@ class RoleService(Service):
 
     def delete(self, name: str, *, actor: Principal | None = None) -> None:
         """Delete a role and every grant of it. `RoleProtected` for the administrators' own."""
-        if name == self.admin_role:
-            raise RoleProtected
         role = self.get(name)
-        self._require_held(role.permissions, actor)
+        if role.name == self.admin_role:
+            raise RoleProtected
+        self._require_role(role, actor)
         role_id = sa.select(self._roles.c.id).where(self._roles.c.name == name).scalar_subquery()
         self._execute(sa.delete(self._granted).where(self._granted.c.role_id == role_id))
         self._execute(sa.delete(self._roles).where(self._roles.c.name == name))
@@ -123,7 +125,7 @@ class RoleService(Service):
             self.ensure_admin_role()
         changed = self._by_name(wanted ^ held)
         for role in changed.values():
-            self._require_held(role[1].permissions, actor)
+            self._require_role(role[1], actor)
         if self.admin_role in held - wanted:
             self.keep_an_administrator(view)
         now = self.runtime.clock.now()
@@ -198,6 +200,12 @@ class RoleService(Service):
             raise ValidationError(unknown)
         self._require_held(words, actor)
         return tuple(words)
+
+    def _require_role(self, role: Role, actor: Principal | None) -> None:
+        """Insist that the actor holds what `role` gives; a role without permissions is asked for by its name, so it must be held itself."""
+        if actor is not None and not role.permissions and not (actor.has_role(role.name) or actor.can("*")):
+            raise PermissionDenied("This takes a role that you do not have yourself.")
+        self._require_held(role.permissions, actor)
 
     def _require_held(self, permissions: Iterable[str], actor: Principal | None) -> None:
         if actor is not None and not all(actor.can(word) for word in permissions):
