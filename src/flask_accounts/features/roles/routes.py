@@ -61,7 +61,7 @@ ROUTES = (
     Route(method="GET", path="/roles", view=list_roles, access=needs("roles:read"), answers={200: RoleListSchema}),
     Route(
         method="POST", path="/roles", view=create_role, access=needs("roles:write"), body=CreateRoleSchema,
-        answers={201: RoleSchema}, errors=(RoleExists, PermissionDenied),
+        answers={201: RoleSchema}, errors=(RoleExists, RoleProtected, PermissionDenied),
     ),
     Route(
         method="PATCH", path="/roles/<name>", view=update_role, params={"name": RoleName}, access=needs("roles:write"), body=UpdateRoleSchema,
