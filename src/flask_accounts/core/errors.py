@@ -32,9 +32,9 @@
       InternalError               500     INTERNAL_ERROR, opaque on purpose
       ServiceUnavailable          503     SERVICE_UNAVAILABLE, with Retry-After
 
-They are raised deep, with a code, and rendered once, at the edge (`core.http`). Being Werkzeug
-`HTTPException`s they also come out right where a host raises them in its own views, in Flask-RESTX
-and in Flask-RESTful resources.
+They are raised deep, with a code, and rendered once, at the edge (`core.http`). Being Werkzeug's
+exceptions of their status they also come out right where a host raises them in its own views (its own
+`@app.errorhandler(401)` then has the word), in Flask-RESTX and in Flask-RESTful resources.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+import werkzeug.exceptions
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
@@ -115,7 +116,7 @@ class AccountsError(HTTPException):
         return Response(self.get_body(), self.code, self.get_headers())
 
 
-class ValidationError(AccountsError):
+class ValidationError(AccountsError, werkzeug.exceptions.BadRequest):
     """The input is understood but not acceptable; `problems` lists all that is wrong with it."""
 
     code: int = 400
@@ -132,7 +133,7 @@ class ValidationError(AccountsError):
         return cls([FieldProblem(field, code, message)])
 
 
-class MalformedRequest(AccountsError):
+class MalformedRequest(AccountsError, werkzeug.exceptions.BadRequest):
     """The body is not the JSON object it should be."""
 
     code: int = 400
@@ -140,7 +141,7 @@ class MalformedRequest(AccountsError):
     title: ClassVar[str] = "The request is malformed."
 
 
-class AuthenticationError(AccountsError):
+class AuthenticationError(AccountsError, werkzeug.exceptions.Unauthorized):
     """The caller is not, or not well enough, authenticated. Carries the RFC 6750 challenge."""
 
     code: int = 401
@@ -207,7 +208,7 @@ class InvalidCredentials(AuthenticationError):
     bearer_error: ClassVar[str | None] = None
 
 
-class Forbidden(AccountsError):
+class Forbidden(AccountsError, werkzeug.exceptions.Forbidden):
     """Known, but not allowed."""
 
     code: int = 403
@@ -243,7 +244,7 @@ class RegistrationClosed(Forbidden):
     title: ClassVar[str] = "Registration is closed."
 
 
-class NotFound(AccountsError):
+class NotFound(AccountsError, werkzeug.exceptions.NotFound):
     """No such thing, or none that the caller may know of."""
 
     code: int = 404
@@ -251,7 +252,7 @@ class NotFound(AccountsError):
     title: ClassVar[str] = "Not found."
 
 
-class MethodNotAllowed(AccountsError):
+class MethodNotAllowed(AccountsError, werkzeug.exceptions.MethodNotAllowed):
     """The path exists, the method does not. `allowed` lists those that do."""
 
     code: int = 405
@@ -262,7 +263,7 @@ class MethodNotAllowed(AccountsError):
         super().__init__(headers={"Allow": ", ".join(sorted(allowed))})
 
 
-class Conflict(AccountsError):
+class Conflict(AccountsError, werkzeug.exceptions.Conflict):
     """The request clashes with what is stored."""
 
     code: int = 409
@@ -312,7 +313,7 @@ class ConcurrentChange(Conflict):
     title: ClassVar[str] = "This was changed by somebody else at the same moment."
 
 
-class ContentTooLarge(AccountsError):
+class ContentTooLarge(AccountsError, werkzeug.exceptions.RequestEntityTooLarge):
     """The body is over the limit and was not read."""
 
     code: int = 413
@@ -320,7 +321,7 @@ class ContentTooLarge(AccountsError):
     title: ClassVar[str] = "The request body is too large."
 
 
-class UnsupportedMediaType(AccountsError):
+class UnsupportedMediaType(AccountsError, werkzeug.exceptions.UnsupportedMediaType):
     """The body is not `application/json`."""
 
     code: int = 415
@@ -328,7 +329,7 @@ class UnsupportedMediaType(AccountsError):
     title: ClassVar[str] = "The request body must be application/json."
 
 
-class TooManyRequests(AccountsError):
+class TooManyRequests(AccountsError, werkzeug.exceptions.TooManyRequests):
     """A limit was hit. `retry_after` is in seconds (RFC 6585 section 4)."""
 
     code: int = 429
@@ -339,7 +340,7 @@ class TooManyRequests(AccountsError):
         super().__init__(headers={"Retry-After": str(max(1, round(retry_after + 0.5)))})
 
 
-class InternalError(AccountsError):
+class InternalError(AccountsError, werkzeug.exceptions.InternalServerError):
     """Something broke on our side; the log knows what, the client does not."""
 
     code: int = 500
@@ -347,7 +348,7 @@ class InternalError(AccountsError):
     title: ClassVar[str] = "Something went wrong."
 
 
-class ServiceUnavailable(AccountsError):
+class ServiceUnavailable(AccountsError, werkzeug.exceptions.ServiceUnavailable):
     """The database, or room for one more password hash, is not to be had at the moment."""
 
     code: int = 503

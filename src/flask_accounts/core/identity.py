@@ -192,6 +192,7 @@ def login_required(
 
 def roles_required(*roles: str, any_of: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers into a view who have all of `roles`, or with `any_of` at least one."""
+    _names(roles, "@roles_required('editor')")
     return cast(
         "Callable[[Callable[P, R]], Callable[P, R]]",
         _decorate(None, fresh=False, roles=roles, permissions=(), optional=False, any_of=any_of),
@@ -200,10 +201,17 @@ def roles_required(*roles: str, any_of: bool = False) -> Callable[[Callable[P, R
 
 def permissions_required(*permissions: str, any_of: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let only callers into a view who have all of `permissions`, or with `any_of` at least one."""
+    _names(permissions, "@permissions_required('posts:write')")
     return cast(
         "Callable[[Callable[P, R]], Callable[P, R]]",
         _decorate(None, fresh=False, roles=(), permissions=permissions, optional=False, any_of=any_of),
     )
+
+
+def _names(names: tuple[str, ...], example: str) -> None:
+    """Refuse what guards nothing: no name at all, or the bare decorator, which would take the view for a name."""
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"Say at least one name, as in {example}.")
 
 
 def _decorate(view: Callable[..., Any] | None, **conditions: Any) -> Any:  # the arguments of `_pass`

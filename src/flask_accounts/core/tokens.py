@@ -75,7 +75,9 @@ class TokenSettings(Settings):
     def _strong(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         # An empty entry, as splitting an unset variable leaves one, would let anybody sign.
         if any(len(key.get_secret_value().encode()) < MINIMUM_KEY["HS256"] for key in keys):
-            raise ValueError(f"each key needs at least {MINIMUM_KEY['HS256']} bytes; leave out weaker ones, their tokens cannot be trusted")
+            raise ValueError(
+                f"each key needs at least {MINIMUM_KEY['HS256']} bytes; leave out weaker ones, their tokens cannot be trusted"
+            )
         return keys
 
 
@@ -472,13 +474,35 @@ def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy t
 class _Manager(JWTManager):
     """Flask-JWT-Extended's manager, decoding through `Tokens`."""
 
+    def _encode_jwt_from_config(
+        self,
+        identity: Any,
+        token_type: str,
+        claims: dict[str, Any] | None = None,
+        fresh: Any = False,
+        expires_delta: Any = None,
+        headers: dict[str, Any] | None = None,
+    ) -> str:
+        """For `create_access_token()` in host code: its times are of the app's clock too."""
+        runtime: Runtime = current_app.extensions["accounts"]
+        now = runtime.clock.now()
+        default = config.access_expires if token_type == "access" else config.refresh_expires  # noqa: S105  # a kind
+        lifetime = default if expires_delta is None else expires_delta
+        times = {"iat": now} | ({"nbf": now} if config.encode_nbf else {}) | ({"exp": now + lifetime} if lifetime else {})
+        if isinstance(fresh, timedelta):
+            fresh = (now + fresh).timestamp()
+        token: str = super()._encode_jwt_from_config(identity, token_type, times | (claims or {}), fresh, expires_delta, headers)
+        return token
+
     def _decode_jwt_from_config(
         self, encoded_token: str, csrf_value: str | None = None, allow_expired: bool = False
     ) -> dict[str, Any]:
 
         tokens = current_app.extensions["accounts"].get(Tokens)
         claims: dict[str, Any] = tokens.decode(encoded_token, None, allow_expired=allow_expired)
-        claims.setdefault("fresh", False)
+        fresh = claims.setdefault("fresh", False)
+        if not isinstance(fresh, bool):  # until when; judged here by the app's clock
+            claims["fresh"] = isinstance(fresh, int | float) and fresh >= tokens._runtime.clock.now().timestamp()
         if csrf_value and not same_secret(csrf_value, str(claims.get("csrf", ""))):
             raise CsrfFailed
         return claims
