@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 import flask_migrate
+from dotenv import find_dotenv, load_dotenv
 
 from . import create_app
 from .seed import print_logins, seed
@@ -14,7 +17,9 @@ from .seed import print_logins, seed
 @click.option("--port", default=5000, show_default=True)
 def main(host: str, port: int) -> None:
     """Prepare and serve."""
-    app = create_app("development")
+    load_dotenv(find_dotenv(usecwd=True))
+    # Whoever has said "production" gets that, and the seed then refuses to run.
+    app = create_app(os.environ.get("DEMO_ENVIRONMENT") or "development")
     with app.app_context():
         flask_migrate.upgrade()
         logins = seed()

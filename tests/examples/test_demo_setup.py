@@ -136,6 +136,18 @@ def test_no_demo_accounts_are_made_in_production(bare: Path, monkeypatch: pytest
         db.engine.dispose()
 
 
+@pytest.mark.requirement("ASVS 6.3.2")
+def test_trying_the_demo_out_on_a_production_database_is_refused(bare: Path) -> None:
+    (bare / ".env").write_text(f"DEMO_ENVIRONMENT=production\nSECRET_KEY={KEY}\nDATABASE_URL=sqlite:///{bare / 'blog.db'}\n")
+
+    result = CliRunner().invoke(main, [])
+
+    assert result.exit_code == 1
+    assert "for development only" in result.output
+    with sa.create_engine(f"sqlite:///{bare / 'blog.db'}", poolclass=sa.NullPool).connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM people")) == 0
+
+
 # Migrations
 
 
