@@ -298,6 +298,8 @@ def parse_body(runtime: Runtime, shape: Shape) -> BaseModel:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType
     raw = request.get_data()
+    if request.content_length is None and len(raw) >= MAX_BODY:
+        raise ContentTooLarge  # of a chunked body Werkzeug hands on the beginning
     _check_json(raw)
     try:
         return runtime.schemas.of(shape).model_validate_json(raw, strict=True, context={"accounts": runtime})
