@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import click
+import sqlalchemy.exc
 from flask.cli import with_appcontext
 
 from .errors import AccountsError, NotFound
@@ -32,6 +33,10 @@ def command(name: str, **kwargs: Any) -> Callable[[Callable[..., None]], click.C
             except AccountsError as error:
                 runtime.db.session.rollback()
                 raise click.ClickException(_said(error)) from None
+            except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError) as error:
+                runtime.db.session.rollback()
+                said = "The database cannot be reached, or its tables are not there yet (flask db upgrade makes them):"
+                raise click.ClickException(f"{said} {error.orig}") from None
 
         return cast(click.Command, click.command(name, **kwargs)(with_appcontext(run)))  # type: ignore[no-untyped-call]  # Flask leaves it untyped
 
@@ -59,6 +64,11 @@ def ask_password(password: str | None) -> str:
         return password
     asked: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked
+
+
+def counted(number: int, word: str) -> str:
+    """`number` and `word`, in the plural where it belongs."""
+    return f"{number} {word}" + ("" if number == 1 else "s")
 
 
 def show(data: Any, *, as_json: bool, columns: Sequence[str] = ()) -> None:  # JSON values
@@ -103,7 +113,7 @@ def purge_command(runtime: Runtime, as_json: bool) -> None:
     if as_json:
         show({"deleted": gone}, as_json=True)
     else:
-        click.echo(f"Deleted {gone} rows.")
+        click.echo(f"Deleted {counted(gone, 'row')}.")
 
 
 def group(

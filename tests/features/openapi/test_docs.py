@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import re
 import shutil
 import threading
@@ -14,7 +15,6 @@ from playwright.sync_api import Page, sync_playwright
 from werkzeug.serving import make_server
 
 from flask_accounts.core.clock import SystemClock
-from flask_accounts.features.openapi import routes
 from tests.conftest import MakeSite, Site
 
 QUIET = [
@@ -53,7 +53,7 @@ def test_path_traversal_and_other_files_are_not_found(site: Site, name: str) -> 
 
 
 def test_without_the_extra_the_page_says_how_to_install_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
     answer = site.client.get("/api/auth/docs")
 

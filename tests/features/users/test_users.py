@@ -197,7 +197,7 @@ class TestDisable:
 class TestLastAdministrator:
     """Nobody would be left who could let anybody in again."""
 
-    ACTS = (
+    ACTS: tuple[tuple[str, str, Any], ...] = (
         ("DELETE", "/api/auth/me", None),
         ("DELETE", "/api/users/{id}", None),
         ("POST", "/api/users/{id}/disable", None),

@@ -19,7 +19,12 @@ def _only(given: str, absent: str) -> dict[str, JsonValue]:
 class LoginSchema(Input):
     """Who wants in, by address or by username, and the password."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [_only("email", "username"), _only("username", "email")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [_only("email", "username"), _only("username", "email")],
+            "examples": [{"email": "ann@example.com", "password": "correct horse battery staple"}],
+        }
+    )
 
     email: str | None = Field(default=None, max_length=MAX_EMAIL)
     username: str | None = Field(default=None, max_length=MAX_EMAIL)

@@ -15,7 +15,10 @@ from .settings import RegistrationSettings
 
 
 def _as_set_up(schema: dict[str, Any]) -> None:
-    """Say in the document of an app that asks for usernames that one must be given."""
+    """An example, and in the document of an app that asks for usernames, that one must be given."""
+    example = {"email": "ann@example.com", "username": "ann", "password": "correct horse battery staple"}
+    if schema["properties"].keys() == example.keys():
+        schema["examples"] = [example]
     if has_app_context() and current_accounts().setting(RegistrationSettings).username_required:
         schema["required"] = [*schema["required"], "username"]
         schema["properties"]["username"] = {"title": "Username"} | schema["properties"]["username"]["anyOf"][0]
@@ -42,7 +45,9 @@ class RegisterSchema(Input):
 class AdminRegisterFields(Input):
     """What only holders of `users:write` may set."""
 
-    roles: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "role"})]] = Field(default_factory=list, max_length=50)
+    roles: list[Annotated[str, Field(max_length=64, json_schema_extra={"format": "role"})]] = Field(
+        default_factory=list, max_length=50
+    )
     is_active: bool = True
     email_verified: bool = False
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from ...core.cli import as_json, command, find_user, show
+from ...core.cli import as_json, command, counted, find_user, show
 from ...core.runtime import Runtime
 from .device import device_name
 from .service import SessionService
@@ -40,7 +40,7 @@ def revoke_command(runtime: Runtime, user: str, session_id: UUID | None) -> None
         runtime.get(SessionService).revoke(found, session_id)
         click.echo("Ended 1 session.")
     else:
-        click.echo(f"Ended {runtime.get(SessionService).revoke_all(found)} sessions.")
+        click.echo(f"Ended {counted(runtime.get(SessionService).revoke_all(found), 'session')}.")
 
 
 sessions: click.Group = click.Group("sessions", commands=[list_command, revoke_command], help="See and end sessions.")
