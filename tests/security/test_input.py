@@ -25,6 +25,7 @@ def test_no_value_of_another_type_passes_for_a_credential(site: Site) -> None:
     site.user("ann@example.com", username="ann")
     client = site.client_for(site.user("ben@example.com"))
 
+    odd: Any
     for odd in ODD:
         for path, body in [
             ("/api/auth/login", {"email": "ann@example.com", "password": odd}), ("/api/auth/login", {"email": odd, "password": PASSWORD}),
@@ -40,6 +41,7 @@ def test_no_value_of_another_type_passes_for_a_credential(site: Site) -> None:
 
 @pytest.mark.requirement("ASVS 15.3.5")
 def test_no_value_of_another_type_passes_for_a_refresh_token(site: Site) -> None:
+    odd: Any
     for odd in ODD:
         answer = site.client.post("/api/auth/refresh", json={"refresh_token": odd})
         assert answer.status_code == (401 if odd is None else 400), odd
@@ -50,6 +52,7 @@ def test_no_value_of_another_type_passes_for_a_refresh_token(site: Site) -> None
 def test_flags_and_lists_are_taken_in_their_own_type_only(site: Site) -> None:
     boss, ann = site.client_for(site.admin()), site.user()
 
+    odd: Any
     for odd in ("true", "false", "1", 0, 1, None, [], {}):
         assert boss.patch(f"/api/users/{ann.id}", json={"is_active": odd}).status_code == 400, odd
     for odd in ("admin", None, {"admin": True}, [None], [1], [["admin"]], ["admin", {}], ["x" * 65], ["ADMIN"], ["nobody"]):
