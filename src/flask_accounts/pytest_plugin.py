@@ -3,7 +3,7 @@
     def test_me(make_user, client_for):
         assert client_for(make_user("ann@example.com")).get("/api/auth/me").status_code == 200
 
-Imports nothing of the package until a fixture is used.
+The test tools are imported when a fixture is first used; nothing happens before.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Plain Flask-JWT-Extended in host code: its decorators keep working, honour revocation, and its configuration drives ours."""
 
-# mypy: disable-error-code="untyped-decorator"  # Flask-JWT-Extended leaves its decorators untyped
+# Flask-JWT-Extended leaves its decorators untyped.
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta

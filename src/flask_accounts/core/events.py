@@ -201,11 +201,17 @@ class EventBus:
         """Tell in-transaction listeners now, signal receivers once the transaction has committed."""
         for listener in self._listeners:
             listener(event)
-        self._db.session().info.setdefault(_PENDING, []).append(event)
+        self._keep(event)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         """Run `action` once the transaction has committed; never if it is rolled back."""
-        self._db.session().info.setdefault(_PENDING, []).append(action)
+        self._keep(action)
+
+    def _keep(self, item: Event | Callable[[], None]) -> None:
+        session = self._db.session()
+        if not session.in_transaction():
+            session.begin()  # so that a rollback has something to roll back, also before the first statement
+        session.info.setdefault(_PENDING, []).append(item)
 
 
 def install(db: SQLAlchemy) -> None:

@@ -74,7 +74,7 @@ def _like(pattern: str, code: LiteralString, said: LiteralString) -> BeforeValid
     return BeforeValidator(check)
 
 
-WholeNumber = _like(r"0|-?[1-9][0-9]{0,18}", "int_parsing", "Give a whole number.")
+WholeNumber: BeforeValidator = _like(r"0|-?[1-9][0-9]{0,18}", "int_parsing", "Give a whole number.")
 """For an int of a query string, after its bounds: decimal digits, nothing else."""
 QueryBool = Annotated[bool, _like("true|false", "bool_parsing", "Give true or false.")]
 """`true` or `false`."""

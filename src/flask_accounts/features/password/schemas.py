@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, JsonValue, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -19,7 +19,7 @@ def _only(given: str, absent: str) -> dict[str, JsonValue]:
 class LoginSchema(Input):
     """Who wants in, by address or by username, and the password."""
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         json_schema_extra={
             "oneOf": [_only("email", "username"), _only("username", "email")],
             "examples": [{"email": "ann@example.com", "password": "correct horse battery staple"}],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pydantic
 from flask import has_app_context
@@ -27,7 +27,7 @@ def _as_set_up(schema: dict[str, Any]) -> None:
 class RegisterSchema(Input):
     """A new account. Subclass it to ask for own columns."""
 
-    model_config = ConfigDict(json_schema_extra=_as_set_up)
+    model_config: ClassVar[ConfigDict] = ConfigDict(json_schema_extra=_as_set_up)
 
     email: EmailAddress
     username: Username | None = Field(default=None, validate_default=True)
