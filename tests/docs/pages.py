@@ -187,7 +187,7 @@ class Shell:
                 ["bash", "-c", f". ./.exported; exec {command.removesuffix(' &')}"],
                 cwd=self.folder, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             assert self._server.poll() is None, f"{command}\nended:\n{(self.folder / 'server.log').read_text()}"
             assert time.monotonic() < deadline, f"{command} does not answer:\n{(self.folder / 'server.log').read_text()}"
