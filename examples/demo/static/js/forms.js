@@ -41,15 +41,16 @@ export function form({ fields, action, submit, style = "", wide = false, cancel 
   );
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (button.disabled) return;
+    // Not `disabled`: that would take the keyboard's focus away.
+    if (button.hasAttribute("aria-disabled")) return;
     clear(element, notice);
-    button.disabled = true;
+    button.setAttribute("aria-disabled", "true");
     try {
       await submit(Object.fromEntries(new FormData(element)), element);
     } catch (problem) {
       show(element, notice, problem);
     } finally {
-      button.disabled = false;
+      button.removeAttribute("aria-disabled");
     }
   });
   return element;
