@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from werkzeug.test import EnvironBuilder, TestResponse
 
+from flask_accounts import current_user, login_required
 from flask_accounts.testing import PASSWORD
 from tests.conftest import KEY, MakeSite, Site, bearer
 
@@ -140,6 +144,29 @@ def test_the_happy_path_in_both_transports(make_site: MakeSite, transport: str, 
     answers = story(site, transport)
 
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 200, 200, 204, 204, 200, 401]
+
+
+@pytest.mark.requirement("ASVS 8.2.2", "ASVS 9.2.3")
+def test_apps_behind_one_another_do_not_take_over_each_others_caller(make_site: MakeSite, tmp_path: Path) -> None:
+    """A front app that hands what it does not know to the next one, with the same environ: user 1 here is not user 1 there."""
+    front = make_site(views=asking, url=f"sqlite:///{tmp_path / 'front.db'}")
+    back = make_site(views=asking, url=f"sqlite:///{tmp_path / 'back.db'}", config={"SECRET_KEY": OLD})
+    front.user("attacker@example.com")
+    back.admin("administrator@example.com")
+    token = front.tokens("attacker@example.com")["access_token"]
+    environ = EnvironBuilder("/asks", headers=list(bearer(token).items())).get_environ()
+
+    with front.app.request_context(environ):
+        assert front.app.full_dispatch_request().get_data(as_text=True) == "attacker@example.com"
+    with back.app.request_context(environ):
+        assert back.app.full_dispatch_request().status_code == 401
+
+
+def asking(app: Flask, db: SQLAlchemy) -> None:
+    @app.get("/asks")
+    @login_required
+    def asks() -> str:
+        return str(current_user.email)
 
 
 OLD = "the-key-of-last-year-which-is-long-enough-0123456789abcdefghijklmnopq"

@@ -196,7 +196,7 @@ def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
                 runtime.db.session.rollback()
                 if tries and _is_deadlock(error):
                     # Nothing was done, and the database asks to begin anew; so does the question who is calling.
-                    request.environ.pop(PRINCIPAL, None)
+                    memo().pop(PRINCIPAL, None)
                     continue
                 return _finish(_translate(error, runtime).get_response())
             return _finish(response)
@@ -222,6 +222,12 @@ def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]
     except (PermissionDenied, CsrfFailed) as error:
         remember_refusal(runtime, principal, error.error_code)
         raise
+
+
+def memo() -> dict[str, Any]:
+    """What is remembered of this request: on Flask's request and not in the WSGI environ, which apps behind one another share."""
+    found: dict[str, Any] = request._get_current_object().__dict__  # type: ignore[attr-defined]  # the proxy's own method
+    return found
 
 
 def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # core.identity.Principal, a floor above

@@ -32,7 +32,7 @@ from .errors import (
     TokenRevoked,
 )
 from .events import Key
-from .http import PRINCIPAL, Access, remember_refusal
+from .http import PRINCIPAL, Access, memo, remember_refusal
 from .models import UserMixin
 from .runtime import Runtime, current_accounts
 from .sessions import SessionSettings
@@ -112,15 +112,15 @@ def authenticate() -> Principal | None:
     """The caller of the current request, found out once; None without credentials. Raises for wrong ones."""
     if not has_request_context():
         return None
-    memo = request.environ
-    if _MEMO not in memo:
+    known = memo()
+    if _MEMO not in known:
         runtime = current_accounts()
         try:
-            memo[_MEMO] = session_resolver(runtime)
+            known[_MEMO] = session_resolver(runtime)
         except CsrfFailed:
             refuse(runtime, "CSRF_FAILED")
             raise
-    return cast("Principal | None", memo[_MEMO])
+    return cast("Principal | None", known[_MEMO])
 
 
 def guard(access: Access) -> Principal | None:
@@ -139,7 +139,7 @@ def require_recent(principal: Principal, runtime: Runtime, span: timedelta | Non
 
 def refuse(runtime: Runtime, reason: str) -> None:
     """Tell of a refused access (ASVS 16.3.2); it is remembered though the request fails."""
-    remember_refusal(runtime, request.environ.get(_MEMO), reason)
+    remember_refusal(runtime, memo().get(_MEMO), reason)
 
 
 def _pass(
@@ -235,13 +235,13 @@ def token_check(claims: Mapping[str, Any]) -> None:
     runtime = current_accounts()
     if "sid" in claims:
         presented = Presented(claims, "headers")
-        request.environ[_MEMO] = _principal(runtime, claims, presented.session_id, presented.auth_time, "headers")
+        memo()[_MEMO] = _principal(runtime, claims, presented.session_id, presented.auth_time, "headers")
         return
     key = runtime.users.parse_key(claims["sub"])
     user = runtime.users.view(key) if key is not None else None
     if user is None or not user.is_active or runtime.sessions.is_token_revoked(claims["jti"]):
         raise TokenRevoked
-    request.environ[_MEMO] = Principal(
+    memo()[_MEMO] = Principal(
         user_id=user.key, user=user, roles=frozenset(user.roles), permissions=user.permissions, claims=claims
     )
 
