@@ -22,7 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pydantic.fields import FieldInfo
 
 from flask_accounts import Accounts
-from flask_accounts.core import tokens
+from flask_accounts.core import jwt_extended
 from flask_accounts.core.errors import error_types
 from flask_accounts.core.events import Event, event_types
 from flask_accounts.core.settings import Settings, rows
@@ -112,7 +112,7 @@ def settings_page() -> str:
     ]
     bare = Flask("bare")
     known = set(bare.config)
-    tokens.defaults(bare)
+    jwt_extended.defaults(bare)
     text += [f"| `{key}` | {_code(_shown(bare.config[key]))} |" for key in sorted(set(bare.config) - known)]
     text += [
         "",

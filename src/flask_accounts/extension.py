@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from sqlalchemy.orm import MappedAsDataclass
 
 from .core import events as core_events
-from .core import tokens as core_tokens
+from .core import jwt_extended
 from .core.cli import group
 from .core.clock import Clock, SystemClock
 from .core.errors import ConfigurationError
@@ -39,7 +39,7 @@ from .core.runtime import EXTENSION, Runtime, current_accounts
 from .core.schemas import PublicUserSchema, SchemaBook, UserSchema
 from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, SessionStore
 from .core.settings import Settings, load
-from .core.tokens import Tokens, TokenSettings
+from .core.tokens import Tokens, TokenSettings, transport
 from .core.users import NEVER_SHOWN, UserStore
 from .features.openapi import OpenApi
 from .features.password import Password
@@ -211,13 +211,13 @@ class Accounts:
             self.db.init_app(app)
         elif extension is not self.db:
             raise ConfigurationError("The app uses another SQLAlchemy object than this Accounts: pass Accounts the app's own db.")
-        core_tokens.check_key(app)
-        core_tokens.defaults(app)
-        core_tokens.check_config(app)
+        jwt_extended.check_key(app)
+        jwt_extended.defaults(app)
+        jwt_extended.check_config(app)
         settings = load([*CORE_SETTINGS, *(kind for feature in self.features for kind in feature.settings)], app.config)
         runtime = self._runtime(app, settings)
         app.extensions[EXTENSION] = runtime
-        core_tokens.install(app, token_check, current_user)
+        jwt_extended.install(app, token_check, current_user)
         if register_blueprints:
             core = cast(CoreSettings, settings[CoreSettings])
             app.register_blueprint(self.auth_blueprint(), url_prefix=core.auth_url_prefix)
@@ -233,7 +233,7 @@ class Accounts:
         grants = [source for feature in self.features if (source := feature.grants())]
         users = UserStore(self.db, self.User, grants[0] if grants else None)
         session_settings = cast(SessionSettings, settings[SessionSettings])
-        idle = core_tokens.idle_lifetime(app) or session_settings.absolute_lifetime
+        idle = jwt_extended.idle_lifetime(app) or session_settings.absolute_lifetime
         listeners: list[core_events.Listener] = []
         events = EventBus(self.db, listeners)
         runtime = Runtime(
@@ -377,7 +377,7 @@ class Accounts:
             self._book,
             title=title,
             version=__version__,
-            transport=core_tokens.transport(),
+            transport=transport(),
             server=request.root_path if has_request_context() else "",
             min_password=self.runtime.setting(PasswordSettings).min_length,
         )

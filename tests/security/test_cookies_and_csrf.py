@@ -276,3 +276,19 @@ def test_an_expired_access_cookie_does_not_keep_a_person_from_logging_out(site: 
 
     assert answer.status_code == 200
     assert not person.client.get_cookie(REFRESH)
+
+
+@pytest.mark.requirement("ASVS 14.3.1")
+@pytest.mark.parametrize("path", ["/api/auth/refresh", "/api/auth/logout"])
+def test_cookies_that_are_good_for_nothing_are_cleared_by_the_refusal(make_site: MakeSite, path: str) -> None:
+    """A client whose key was changed meanwhile must not be kept out by its own leftovers."""
+    site = make_site(config={"JWT_TOKEN_LOCATION": ["cookies"]})
+    client = site.client
+    for name in ("__Host-access_token", "__Host-refresh_token"):
+        client.set_cookie(name, "no.token.any.more", secure=True)
+
+    answer = client.post(path, json={})
+
+    cleared = [line.partition("=")[0] for line in answer.headers.getlist("Set-Cookie") if "Max-Age=0" in line]
+    assert answer.status_code == 401
+    assert {"__Host-access_token", "__Host-refresh_token"} <= set(cleared)

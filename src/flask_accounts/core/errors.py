@@ -40,6 +40,7 @@ exceptions of their status they also come out right where a host raises them in 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -307,10 +308,10 @@ class LastAdministrator(Conflict):
 
 
 class ConcurrentChange(Conflict):
-    """Somebody else changed the same thing at the same moment; trying again is fine."""
+    """Other rows still refer to it, or somebody else changed the same thing at the same moment."""
 
     error_code: ClassVar[str] = "CONCURRENT_CHANGE"
-    title: ClassVar[str] = "This was changed by somebody else at the same moment."
+    title: ClassVar[str] = "This clashes with other data, or with a change made at the same moment."
 
 
 class ContentTooLarge(AccountsError, werkzeug.exceptions.RequestEntityTooLarge):
@@ -337,7 +338,7 @@ class TooManyRequests(AccountsError, werkzeug.exceptions.TooManyRequests):
     title: ClassVar[str] = "Too many requests."
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__(headers={"Retry-After": str(max(1, round(retry_after + 0.5)))})
+        super().__init__(headers={"Retry-After": str(max(1, math.ceil(retry_after)))})
 
 
 class InternalError(AccountsError, werkzeug.exceptions.InternalServerError):

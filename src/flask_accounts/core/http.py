@@ -39,6 +39,7 @@ from .errors import (
 from .events import AccessRefused, Client
 from .runtime import Runtime, current_accounts
 from .schemas import SchemaBook, SchemaT
+from .tokens import Tokens
 
 logger: logging.Logger = logging.getLogger("flask_accounts.http")
 
@@ -198,7 +199,11 @@ def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
                     # Nothing was done, and the database asks to begin anew; so does the question who is calling.
                     memo().pop(PRINCIPAL, None)
                     continue
-                return _finish(_translate(error, runtime).get_response())
+                refusal = _finish(_translate(error, runtime).get_response())
+                if route.access.presents and refusal.status_code == 401:
+                    # Cookies that are good for nothing any more would be in the way of every later request.
+                    runtime.get(Tokens).clear(refusal)
+                return refusal
             return _finish(response)
 
     endpoint.__name__ = route.name

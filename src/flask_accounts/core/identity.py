@@ -241,9 +241,7 @@ def token_check(claims: Mapping[str, Any]) -> None:
     user = runtime.users.view(key) if key is not None else None
     if user is None or not user.is_active or runtime.sessions.is_token_revoked(claims["jti"]):
         raise TokenRevoked
-    memo()[_MEMO] = Principal(
-        user_id=user.key, user=user, roles=frozenset(user.roles), permissions=user.permissions, claims=claims
-    )
+    memo()[_MEMO] = Principal(user_id=user.key, user=user, roles=frozenset(user.roles), permissions=user.permissions, claims=claims)
 
 
 def _current_principal() -> Principal:

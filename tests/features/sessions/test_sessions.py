@@ -40,6 +40,17 @@ class TestRefresh:
 
         assert site.client.post("/api/auth/refresh", json={"refresh_token": token}).status_code == 200
 
+    def test_the_body_goes_before_an_expired_access_token_in_the_header(self, site: Site, ann: Any) -> None:
+        """As clients do that put the access token into every request."""
+        tokens = site.tokens("ann@example.com")
+        site.testing.clock.move(minutes=20)
+        expired = bearer(tokens["access_token"])
+
+        refreshed = site.client.post("/api/auth/refresh", json={"refresh_token": tokens["refresh_token"]}, headers=expired)
+        left = site.client.post("/api/auth/logout", json={"refresh_token": refreshed.get_json()["refresh_token"]}, headers=expired)
+
+        assert (refreshed.status_code, left.status_code) == (200, 200)
+
     @pytest.mark.parametrize(("seconds", "status"), [(0, 200), (9, 200), (10, 401), (3600, 401)])
     def test_a_used_token_gets_the_same_generation_within_the_grace_window_only(
         self, site: Site, ann: Any, seconds: int, status: int
