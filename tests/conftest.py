@@ -127,7 +127,7 @@ def make_site(database_url: str) -> Iterator[MakeSite]:
     """Makes a site: `make_site(accounts_kwargs..., config={...}, setup=lambda db: {...})`.
 
     `setup` gets the db before the Accounts is made (to declare models) and returns further arguments for it;
-    `views` gets the app and the db (to add the host's own views) before the first request.
+    `limits` leaves rate limits and lockout on; `views` gets the app and the db (to add the host's own views) before the first request.
     """
     made: list[Site] = []
 
@@ -137,6 +137,7 @@ def make_site(database_url: str) -> Iterator[MakeSite]:
         setup: Callable[[SQLAlchemy], dict[str, Any]] | None = None,
         views: Callable[[Flask, SQLAlchemy], None] | None = None,
         url: str = database_url,
+        limits: bool = False,
         **kwargs: Any,
     ) -> Site:
         db = SQLAlchemy()
@@ -152,7 +153,7 @@ def make_site(database_url: str) -> Iterator[MakeSite]:
         with app.app_context():
             db.create_all()
             sa.event.listen(db.engine, "before_cursor_execute", lambda c, cursor, text, *rest: statements.append(text))
-        made.append(Site(app, db, accounts, AccountsTesting(app), statements))
+        made.append(Site(app, db, accounts, AccountsTesting(app, limits=limits), statements))
         return made[-1]
 
     yield make

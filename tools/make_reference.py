@@ -27,7 +27,7 @@ from flask_accounts.core.errors import error_types
 from flask_accounts.core.events import Event, event_types
 from flask_accounts.core.settings import Settings, rows
 from flask_accounts.core.users import NEVER_SHOWN
-from flask_accounts.extension import CORE_SETTINGS, default_features
+from flask_accounts.extension import CORE_SETTINGS, default_features, opt_in_features
 from flask_accounts.features.roles.service import RoleService
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
@@ -67,10 +67,10 @@ def make_pages() -> Iterator[tuple[str, str]]:
 
 
 def make_app() -> Flask:
-    """An app with everything at its default."""
+    """An app with every feature, the opt-in ones too, at its default settings."""
     app = Flask("reference")
     app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY=secrets.token_urlsafe(48))
-    Accounts(SQLAlchemy(), app)
+    Accounts(SQLAlchemy(), app, features=[*default_features(), *opt_in_features()])
     return app
 
 
@@ -78,7 +78,9 @@ def make_app() -> Flask:
 
 
 def settings_page() -> str:
-    kinds: list[type[Settings]] = [*CORE_SETTINGS, *(kind for feature in default_features() for kind in feature.settings)]
+    features = [*default_features(), *opt_in_features()]
+    kinds: list[type[Settings]] = [*CORE_SETTINGS, *(kind for feature in features for kind in feature.settings)]
+    chosen = {kind for feature in opt_in_features() for kind in feature.settings}
     text = [
         "# Settings",
         "",
@@ -89,7 +91,7 @@ def settings_page() -> str:
     for kind in kinds:
         text += [
             "",
-            f"## {_title(kind)}",
+            f"## {_title(kind)}{' (opt-in)' if kind in chosen else ''}",
             "",
             _prose(kind.__doc__),
             "",

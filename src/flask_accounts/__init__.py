@@ -26,7 +26,7 @@ from .core.runtime import Runtime, current_accounts
 from .core.schemas import PublicUserSchema, UserSchema
 from .core.sessions import RevokedTokenMixin, SessionMixin
 from .core.settings import Settings
-from .extension import Accounts, default_features
+from .extension import Accounts, default_features, opt_in_features
 from .features.registration.schemas import RegisterSchema
 from .features.roles.models import RoleMixin, UserRoleMixin
 from .features.users.schemas import UpdateUserSchema
@@ -69,6 +69,7 @@ __all__ = [
     "events",
     "is_authenticated",
     "login_required",
+    "opt_in_features",
     "permissions_required",
     "roles_required",
 ]

@@ -8,8 +8,10 @@ accounts.init_app(app)
 from __future__ import annotations
 
 import copy
+import hashlib
+import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -29,9 +31,11 @@ from .core.feature import Feature, Service, check_features
 from .core.gates import Gate, Limiter, limiter_check
 from .core.http import ROUTE, Route, build_blueprint
 from .core.identity import current_user, guard, token_check
+from .core.letters import Letters
 from .core.login import LoginPipeline
-from .core.mail import ConsoleMailer, Mailer, MailRoom
+from .core.mail import CallableMailer, Mailer, MailRoom, MailSettings, Message, default_mailer
 from .core.models import UserMixin, UuidKeyMixin, build_model, check_user_model
+from .core.one_time import OneTimeStore, OneTimeTokenMixin
 from .core.openapi import Mounted, access_text, document
 from .core.passwords import Argon2Hasher, BoundedHasher, Hasher, PasswordSettings
 from .core.policies import PasswordCheck, common_check, length_check, likeness_check
@@ -41,9 +45,15 @@ from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, Ses
 from .core.settings import Settings, load
 from .core.tokens import Tokens, TokenSettings, transport
 from .core.users import NEVER_SHOWN, UserStore
+from .features.audit import Audit
+from .features.email_verification import EmailVerification
+from .features.limits import Limits
+from .features.lockout import Lockout
+from .features.notices import Notices
 from .features.openapi import OpenApi
 from .features.password import Password
 from .features.password.service import PasswordService
+from .features.password_reset import PasswordReset
 from .features.registration import Registration
 from .features.registration.schemas import RegisterSchema
 from .features.roles import Roles
@@ -54,7 +64,10 @@ from .features.users import Users
 from .features.users.schemas import UpdateUserSchema
 from .features.users.service import UserService
 
-CORE_TABLES: dict[type, str] = {SessionMixin: "accounts_sessions", RevokedTokenMixin: "accounts_revoked_tokens"}
+CORE_TABLES: dict[type, str] = {
+    SessionMixin: "accounts_sessions",
+    RevokedTokenMixin: "accounts_revoked_tokens",
+}
 AUTH, USERS = "accounts_auth", "accounts_users"
 NEVER_INPUT = frozenset(
     {
@@ -80,12 +93,20 @@ class CoreSettings(Settings):
     """Prefix of the users blueprint, where `init_app` registers it."""
 
 
-CORE_SETTINGS: tuple[type[Settings], ...] = (CoreSettings, TokenSettings, SessionSettings, PasswordSettings)
+CORE_SETTINGS: tuple[type[Settings], ...] = (CoreSettings, TokenSettings, SessionSettings, PasswordSettings, MailSettings)
 
 
 def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
     return [Password(), Sessions(), Roles(), Users(), Registration(), OpenApi()]
+
+
+def opt_in_features() -> list[Feature]:
+    """Life of an account, abuse protection and the audit log: `Accounts(db, features=[*default_features(), *opt_in_features()])`.
+
+    They need no extra package and are meant to become defaults; until then a host chooses them, all or single ones.
+    """
+    return [EmailVerification(), PasswordReset(), Notices(), Limits(), Lockout(), Audit()]
 
 
 class Accounts:
@@ -117,7 +138,7 @@ class Accounts:
         schemas: Mapping[type[BaseModel], type[BaseModel]] | None = None,
         services: Mapping[type[Service], type[Service]] | None = None,
         hasher: Hasher | None = None,
-        mailer: Mailer | None = None,
+        mailer: Mailer | Callable[[Message], object] | None = None,
         limiter: Limiter | None = None,
         clock: Clock | None = None,
         password_checks: Sequence[PasswordCheck] = (),
@@ -144,7 +165,8 @@ class Accounts:
         self._models = self._build_models(dict(models or {}))
         self._schemas = dict(schemas or {})
         self._services = dict(services or {})
-        self._hasher, self._mailer, self._limiter = hasher, mailer, limiter
+        self._hasher, self._limiter = hasher, limiter
+        self._mailer = mailer if mailer is None or hasattr(mailer, "send") else CallableMailer(mailer)
         self._clock = clock or SystemClock()
         self._password_checks, self._gates = tuple(password_checks), tuple(gates)
         self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
@@ -234,8 +256,9 @@ class Accounts:
         users = UserStore(self.db, self.User, grants[0] if grants else None)
         session_settings = cast(SessionSettings, settings[SessionSettings])
         idle = jwt_extended.idle_lifetime(app) or session_settings.absolute_lifetime
-        listeners: list[core_events.Listener] = []
-        events = EventBus(self.db, listeners)
+        mail = cast(MailSettings, settings[MailSettings])
+        packages = [__package__ or "flask_accounts", *(type(feature).__module__ for feature in self.features if feature.templates)]
+        events = EventBus(self.db)
         runtime = Runtime(
             db=self.db,
             settings=settings,
@@ -251,7 +274,9 @@ class Accounts:
                 *(check for feature in self.features for check in feature.password_checks()),
                 *self._password_checks,
             ],
-            mail=MailRoom(self._mailer or (ConsoleMailer() if app.debug else None), events),
+            mail=MailRoom(self._mailer or default_mailer(app, mail), events, app, mail),
+            letters=Letters(app, mail, packages),
+            one_time=self._one_time(app, users),
             clock=self._clock,
             debug=app.debug or app.testing,
             models=self._models,
@@ -263,15 +288,22 @@ class Accounts:
         for feature in self.features:
             for kind in feature.services:
                 runtime.provide(kind, self._services.get(kind, kind)(runtime))
-            listeners.extend(feature.listeners(runtime))
+            for listener in feature.listeners(runtime):
+                events.listen(listener)
             runtime.attach(
                 entry_checks=feature.entry_checks(runtime),
+                entry_passes=feature.entry_passes(runtime),
                 gates=feature.gates(runtime),
                 erase=partial(feature.erase, runtime),
                 purge=partial(feature.purge, runtime),
+                conceals_accounts=feature.conceals_accounts(runtime),
             )
         runtime.attach(entry_checks=[limiter_check(self._limiter)] if self._limiter else [], gates=self._gates)
         return runtime
+
+    def _one_time(self, app: Flask, users: UserStore) -> OneTimeStore | None:
+        model = self._models.get(OneTimeTokenMixin)
+        return OneTimeStore(users, model, _derived_key(app, b"one-time codes")) if model else None
 
     def _user_model(self, user_model: type[Any] | None, user_key: str) -> type[Any]:
         if user_model is None:
@@ -392,3 +424,10 @@ class Accounts:
             }
             for item in self._mounted()
         ]
+
+
+def _derived_key(app: Flask, purpose: bytes) -> bytes:
+    """A key for one purpose out of the app's secret, so that no two uses share one."""
+    secret = app.config.get("JWT_SECRET_KEY") or app.secret_key or ""
+    material = secret.encode() if isinstance(secret, str) else secret
+    return hmac.new(material, b"flask_accounts: " + purpose, hashlib.sha256).digest()

@@ -23,11 +23,14 @@ from typing import Any
 from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 
+from .core.errors import ConfigurationError
 from .core.events import Client, Event, event_types
 from .core.login import SignIn
-from .core.mail import MailRoom, MemoryMailer, Message
+from .core.mail import MailRoom, MailSettings, MemoryMailer, Message
 from .core.passwords import same_secret
 from .core.runtime import EXTENSION, Runtime
+from .features.limits.service import LimitService
+from .features.lockout.service import LockoutService
 from .features.roles.service import RoleService
 from .features.sessions.service import SessionService
 from .features.users.service import UserService
@@ -71,9 +74,12 @@ class MovableClock:
 
 
 class AccountsTesting:
-    """The test tools of one app. Puts a fast hasher, a movable clock and an outbox in place; needs `app.testing`."""
+    """The test tools of one app. Puts a fast hasher, a movable clock and an outbox in place; needs `app.testing`.
 
-    def __init__(self, app: Flask, *, clock: MovableClock | None = None) -> None:
+    Tests sign in often and from one address, so rate limits and lockout are off unless `limits` asks for them.
+    """
+
+    def __init__(self, app: Flask, *, clock: MovableClock | None = None, limits: bool = False) -> None:
         if not app.testing:
             raise RuntimeError("AccountsTesting weakens the app's password hashes: set app.testing = True first.")
         self.app = app
@@ -83,7 +89,10 @@ class AccountsTesting:
         self._names = itertools.count(1)
         self.runtime.clock = self.clock
         self.runtime.hasher.inner = FastHasher()
-        self.runtime.mail = MailRoom(self._mailer, self.runtime.events)
+        self.runtime.mail = MailRoom(self._mailer, self.runtime.events, app, MailSettings(background=False))
+        for kind in (LimitService, LockoutService):
+            with contextlib.suppress(ConfigurationError):  # the host has left the feature out
+                self.runtime.get(kind).enabled = limits and self.runtime.get(kind).enabled
 
     @property
     def outbox(self) -> list[Message]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
 
 from flask_accounts import Accounts, Message
-from flask_accounts.core.mail import ConsoleMailer, MailRoom
-from tests.conftest import MakeSite, Site
+from flask_accounts.core.mail import ConsoleMailer, MailRoom, MailSettings
+from tests.conftest import KEY, Site
 
 HELLO = Message(to="ann@example.com", subject="Hello", text="A secret link")
 
@@ -40,35 +43,36 @@ def test_a_broken_mailer_is_logged_without_the_text_and_fails_nothing(site: Site
             raise OSError("no route to host")
 
     with site.app.app_context():
-        MailRoom(Broken(), site.testing.runtime.events).send(HELLO)
+        room(site, Broken()).send(HELLO)
         site.db.session.commit()
 
-    assert "no route to host" in caplog.text
+    assert "A mail (message) could not be sent: OSError" in caplog.text
     assert "A secret link" not in caplog.text
 
 
-def test_without_a_mailer_sending_is_an_error_that_says_the_remedy(site: Site) -> None:
-    with site.app.app_context(), pytest.raises(RuntimeError, match=r"Accounts\(db, mailer="):
-        MailRoom(None, site.testing.runtime.events).send(HELLO)
+def room(site: Site, mailer: Any) -> MailRoom:
+    return MailRoom(mailer, site.testing.runtime.events, site.app, MailSettings(background=False))
 
 
-def test_the_hosts_mailer_is_used(make_site: MakeSite) -> None:
-    class Post:
-        def __init__(self) -> None:
-            self.sent: list[Message] = []
-
-        def send(self, message: Message) -> None:
-            self.sent.append(message)
-
-    post = Post()
-    site = make_site(mailer=post)
+def test_without_a_mailer_a_mail_is_told_as_failed_with_the_remedy(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     with site.app.app_context():
-        room: MailRoom = MailRoom(post, site.testing.runtime.events)
-        room.send(HELLO)
+        room(site, None).send(HELLO)
         site.db.session.commit()
 
-    assert post.sent == [HELLO]
-    assert isinstance(site.accounts, Accounts)
+    assert "ACCOUNTS_MAIL_HOST" in caplog.text
+
+
+def test_the_hosts_function_is_a_mailer() -> None:
+    sent: list[Message] = []
+    db, app = SQLAlchemy(), Flask("host")
+    app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY=KEY, ACCOUNTS_MAIL_BACKGROUND=False)
+    accounts = Accounts(db, app, mailer=sent.append)
+
+    with app.app_context():
+        accounts.mail.send(HELLO)
+        db.session.commit()
+
+    assert sent == [HELLO]
 
 
 def test_the_console_mailer_writes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:

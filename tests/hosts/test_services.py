@@ -33,10 +33,12 @@ ANN = "ann@example.com"
 
 
 def rows(site: Site) -> dict[str, int]:
+    """How many rows each table has; the audit log grows with everything, and outlives accounts on purpose."""
     with site.app.app_context():
         return {
             name: site.db.session.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
             for name, table in site.db.metadata.tables.items()
+            if not name.startswith("accounts_event")
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import click
@@ -12,8 +13,11 @@ import sqlalchemy.exc
 from flask.cli import with_appcontext
 
 from .errors import AccountsError, NotFound
+from .letters import languages
 from .runtime import Runtime, current_accounts
 from .settings import rows
+
+SAMPLE_TOKEN = "SampleToken-of-43-characters-as-they-are-sent"  # noqa: S105  # stands for one in previews
 
 as_json: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for scripts."
@@ -105,6 +109,23 @@ def settings_command(runtime: Runtime, as_json: bool) -> None:
     show(data, as_json=as_json, columns=("setting", "value", "default", "description"))
 
 
+@command("mail-preview", help="Write every mail with sample data into FOLDER, as text and HTML, in every language.")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def mail_preview_command(runtime: Runtime, folder: Path) -> None:
+    """Write every mail to look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link = runtime.letters.link("sample", SAMPLE_TOKEN) or f"https://app.example.com/sample#token={SAMPLE_TOKEN}"
+    for language in languages():
+        for name in runtime.letters.names():
+            mail = runtime.letters.write(
+                name, "ann@example.com", language=language, token=SAMPLE_TOKEN, code="12345678", link=link, minutes=30
+            )
+            (folder / f"{name}.{language}.txt").write_text(f"{mail.subject}\n\n{mail.text}", encoding="utf-8")
+            if mail.html is not None:
+                (folder / f"{name}.{language}.html").write_text(mail.html, encoding="utf-8")
+    click.echo(f"Wrote {len(runtime.letters.names())} mails in {len(languages())} languages to {folder}.")
+
+
 @command("purge", help="Delete the rows of sessions, tokens and the like whose time is over.")
 @as_json
 def purge_command(runtime: Runtime, as_json: bool) -> None:
@@ -132,5 +153,5 @@ def group(
     def routes_command(runtime: Runtime, as_json: bool) -> None:
         show(routes(), as_json=as_json, columns=("method", "path", "access", "summary"))
 
-    members = [settings_command, purge_command, features_command, routes_command, *commands]
+    members = [settings_command, purge_command, mail_preview_command, features_command, routes_command, *commands]
     return click.Group("accounts", commands=members, help="Accounts, sessions, roles.")

@@ -3,6 +3,7 @@
     ConfigurationError                    the set-up is wrong; raised at start, never during a request
     AccountsError                         an answer with RFC 9457 problem details
       ValidationError             400     VALIDATION_ERROR, lists every problem at once
+      OneTimeTokenInvalid         400     ONE_TIME_TOKEN_INVALID
       MalformedRequest            400     MALFORMED_REQUEST, the body is not the JSON it claims to be
       AuthenticationError         401     with `WWW-Authenticate: Bearer` (RFC 6750)
         TokenMissing                      TOKEN_MISSING
@@ -16,6 +17,7 @@
         PermissionDenied                  PERMISSION_DENIED
         CsrfFailed                        CSRF_FAILED
         AccountDisabled                   ACCOUNT_DISABLED
+        EmailNotVerified                  EMAIL_NOT_VERIFIED
         RegistrationClosed                REGISTRATION_CLOSED
       NotFound                    404     NOT_FOUND
       MethodNotAllowed            405     METHOD_NOT_ALLOWED
@@ -142,6 +144,14 @@ class MalformedRequest(AccountsError, werkzeug.exceptions.BadRequest):
     title: ClassVar[str] = "The request is malformed."
 
 
+class OneTimeTokenInvalid(AccountsError, werkzeug.exceptions.BadRequest):
+    """A mailed token or code that is wrong, used, void or expired; never says which."""
+
+    code: int = 400
+    error_code: ClassVar[str] = "ONE_TIME_TOKEN_INVALID"
+    title: ClassVar[str] = "This link or code is not good any more."
+
+
 class AuthenticationError(AccountsError, werkzeug.exceptions.Unauthorized):
     """The caller is not, or not well enough, authenticated. Carries the RFC 6750 challenge."""
 
@@ -238,6 +248,13 @@ class AccountDisabled(Forbidden):
     title: ClassVar[str] = "This account is disabled."
 
 
+class EmailNotVerified(Forbidden):
+    """The password was right, but the address has not been proved."""
+
+    error_code: ClassVar[str] = "EMAIL_NOT_VERIFIED"
+    title: ClassVar[str] = "Please confirm your e-mail address first."
+
+
 class RegistrationClosed(Forbidden):
     """Nobody can register here."""
 
@@ -331,14 +348,14 @@ class UnsupportedMediaType(AccountsError, werkzeug.exceptions.UnsupportedMediaTy
 
 
 class TooManyRequests(AccountsError, werkzeug.exceptions.TooManyRequests):
-    """A limit was hit. `retry_after` is in seconds (RFC 6585 section 4)."""
+    """A limit was hit. `retry_after` is in seconds (RFC 6585 section 4); `headers` say more about the limit."""
 
     code: int = 429
     error_code: ClassVar[str] = "RATE_LIMITED"
     title: ClassVar[str] = "Too many requests."
 
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(headers={"Retry-After": str(max(1, math.ceil(retry_after)))})
+    def __init__(self, retry_after: float, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(headers={"Retry-After": str(max(1, math.ceil(retry_after))), **(headers or {})})
 
 
 class InternalError(AccountsError, werkzeug.exceptions.InternalServerError):

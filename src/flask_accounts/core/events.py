@@ -15,8 +15,9 @@ they leave uncommitted is rolled back). They may be `async`. The error of one is
 
 from __future__ import annotations
 
+import ipaddress
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -41,10 +42,28 @@ _MARKS = "flask_accounts.savepoint_marks"
 
 @dataclass(frozen=True)
 class Client:
-    """Where a request came from: the address (as Flask's `request.remote_addr`) and the user agent."""
+    """Where a request came from: the address (as Flask's `request.remote_addr`), the user agent, the languages asked for."""
 
     address: str | None = None
     user_agent: str | None = None
+    languages: str | None = None
+    """The `Accept-Language` header as it came."""
+
+    @property
+    def network(self) -> str:
+        """What counts as one client: an IPv4 address, the /64 of an IPv6 address (one line has 2^64 of them), or `unknown`.
+
+        An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`) is itself.
+        """
+        try:
+            found = ipaddress.ip_address(self.address or "")
+        except ValueError:
+            return (self.address or "unknown")[:45]
+        if isinstance(found, ipaddress.IPv6Address):
+            if found.ipv4_mapped is None:
+                return str(ipaddress.IPv6Network((found.packed[:8] + bytes(8), 64)))
+            found = found.ipv4_mapped
+        return str(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +76,19 @@ class Event:
 
     signal: ClassVar[blinker.Signal]
     name: ClassVar[str]
+    failure: ClassVar[bool]
+    """It tells of something that was refused or went wrong."""
+    lasting: ClassVar[tuple[str, ...]]
+    """Fields that hold no personal data, so that a log may keep them once the account is gone. Those not named here go with it."""
 
     user_id: Key | None = None
     actor_id: Key | None = None
     client: Client | None = field(default=None, repr=False)
     at: datetime | None = None
 
-    def __init_subclass__(cls, *, name: str, **kwargs: object) -> None:
+    def __init_subclass__(cls, *, name: str, failure: bool = False, lasting: tuple[str, ...] = (), **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name = name
+        cls.name, cls.failure, cls.lasting = name, failure, lasting
         cls.signal = blinker.Signal(cls.__doc__)
 
 
@@ -77,10 +100,33 @@ class UserRegistered(Event, name="user.registered"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserUpdated(Event, name="user.updated"):
+class UserUpdated(Event, name="user.updated", lasting=("fields",)):
     """Fields of an account were changed; `fields` are their names, without values."""
 
     fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistrationRepeated(Event, name="user.registration_repeated"):
+    """Somebody registered an address that has an account, where registration does not tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailChanged(Event, name="email.changed"):
+    """An account has another address, not proved yet."""
+
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerified(Event, name="email.verified"):
+    """The owner has proved to read the address's mail."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordResetRequested(Event, name="password.reset_requested"):
+    """Somebody asked for a token to set a new password; it is on its way to the account's address. No `user_id`: no account has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +152,7 @@ class PasswordChanged(Event, name="password.changed"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignedIn(Event, name="session.opened"):
+class SignedIn(Event, name="session.opened", lasting=("amr",)):
     """A sign-in was finished; `amr` are the methods used (RFC 8176)."""
 
     session_id: UUID
@@ -114,7 +160,7 @@ class SignedIn(Event, name="session.opened"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SignInFailed(Event, name="session.refused"):
+class SignInFailed(Event, name="session.refused", failure=True, lasting=("reason",)):
     """A sign-in was refused: `reason` is the error code, `login` what was typed as e-mail or username."""
 
     reason: str
@@ -136,7 +182,7 @@ class SessionRefreshed(Event, name="session.refreshed"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SessionEnded(Event, name="session.ended"):
+class SessionEnded(Event, name="session.ended", lasting=("reason",)):
     """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`."""
 
     session_id: UUID
@@ -144,14 +190,14 @@ class SessionEnded(Event, name="session.ended"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefreshTokenReused(Event, name="session.reuse_detected"):
+class RefreshTokenReused(Event, name="session.reuse_detected", failure=True):
     """A refresh token of an older generation came back: somebody else holds a copy. The session was ended."""
 
     session_id: UUID
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccessRefused(Event, name="access.refused"):
+class AccessRefused(Event, name="access.refused", failure=True, lasting=("reason",)):
     """A signed-in caller tried what it has no permission for, or failed the CSRF check."""
 
     reason: str
@@ -159,7 +205,7 @@ class AccessRefused(Event, name="access.refused"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RolesChanged(Event, name="roles.changed"):
+class RolesChanged(Event, name="roles.changed", lasting=("granted", "revoked")):
     """An account's roles were changed; the tuples hold role names."""
 
     granted: tuple[str, ...] = ()
@@ -167,7 +213,7 @@ class RolesChanged(Event, name="roles.changed"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleSaved(Event, name="role.saved"):
+class RoleSaved(Event, name="role.saved", lasting=("role", "permissions")):
     """A role was created or changed."""
 
     role: str
@@ -175,10 +221,43 @@ class RoleSaved(Event, name="role.saved"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RoleDeleted(Event, name="role.deleted"):
+class RoleDeleted(Event, name="role.deleted", lasting=("role",)):
     """A role was deleted, and with it every grant of it."""
 
     role: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailFailed(Event, name="mail.failed"):
+    """A mail could not be sent. Its signal is sent at once, outside any transaction; `kind` is the mail's name."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateLimited(Event, name="access.limited"):
+    """A caller is held back; told once per window or lock, however often the caller comes back meanwhile.
+
+    `action` is what was tried. `scope` says which count was full: `address` or `account` of the rate limits;
+    `lockout.pair` (an account from one address), `lockout.account` (an account from unknown addresses),
+    `lockout.address` (wrong passwords from one address) of the lockout.
+    """
+
+    action: str
+    scope: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitStoreFailed(Event, name="limits.store_failed"):
+    """The store of the rate limits did not answer. `allowed`: callers pass uncounted meanwhile, by the app's own choice."""
+
+    allowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountUnlocked(Event, name="user.unlocked"):
+    """The count of wrong passwords for an account was cleared."""
 
 
 Listener = Callable[[Event], None]
@@ -193,9 +272,13 @@ def event_types() -> Iterator[type[Event]]:
 class EventBus:
     """Hands events to listeners in the transaction and, after commit, to their signals."""
 
-    def __init__(self, db: SQLAlchemy, listeners: Sequence[Listener] = ()) -> None:
+    def __init__(self, db: SQLAlchemy) -> None:
         self._db = db
-        self._listeners = listeners  # not a copy: features add theirs while the app is set up
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` told of every event inside its transaction. At start only."""
+        self._listeners.append(listener)
 
     def emit(self, event: Event) -> None:
         """Tell in-transaction listeners now, signal receivers once the transaction has committed."""

@@ -9,7 +9,7 @@ import click
 
 from .errors import ConfigurationError
 from .events import Key, Listener
-from .gates import EntryCheck, Gate
+from .gates import EntryCheck, EntryPass, Gate
 from .http import Route
 from .policies import PasswordCheck
 from .runtime import Runtime
@@ -43,6 +43,9 @@ class Feature:
     """Permissions its routes ask for, each with what it allows."""
     commands: ClassVar[tuple[click.Command, ...]] = ()
 
+    templates: ClassVar[bool] = False
+    """The package has a `templates` folder with mails."""
+
     models: dict[type, type]
     """The built model of each mixin in `tables`; set by the assembly before anything else is asked."""
 
@@ -52,6 +55,10 @@ class Feature:
 
     def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
         """Asked before a credential is looked at."""
+        return ()
+
+    def entry_passes(self, runtime: Runtime) -> Sequence[EntryPass]:
+        """Told that the credential was right."""
         return ()
 
     def gates(self, runtime: Runtime) -> Sequence[Gate]:
@@ -65,6 +72,10 @@ class Feature:
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """Told of every event inside its transaction."""
         return ()
+
+    def conceals_accounts(self, runtime: Runtime) -> bool:
+        """Whether registration must answer known and new addresses alike."""
+        return False
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Remove what this feature stores of an account that is being deleted. Done by hand because SQLite cascades only if told to."""

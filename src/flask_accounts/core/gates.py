@@ -25,10 +25,14 @@ class Entry:
     action: str
     client: Client
     account: str | None = None
+    user_id: Key | None = None
+    """The account's key, where the caller is signed in."""
 
 
 EntryCheck = Callable[[Entry], None]
 """Raises (usually `TooManyRequests`) to refuse before any credential is looked at."""
+EntryPass = Callable[[Entry], None]
+"""Told that the credential of an entry was right, before the gates are asked. Given the very object that the check was given."""
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]
         body = parse_body(runtime, route.body)
     if any("\x00" in value for value in params.values()):
         raise NotFound
-    client = Client(request.remote_addr, request.headers.get("User-Agent"))
+    client = _client()
     try:
         return route.view(Call(runtime, principal, body, query, params, client, request))
     except (PermissionDenied, CsrfFailed) as error:
@@ -238,12 +238,16 @@ def memo() -> dict[str, Any]:
 def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # core.identity.Principal, a floor above
     """Tell of a refused access for good, though the request fails (ASVS 16.3.2); what it did so far is undone."""
     key = principal.user_id if principal else None
-    client = Client(request.remote_addr, request.headers.get("User-Agent"))
+    client = _client()
     runtime.db.session.rollback()
     runtime.events.emit(
         AccessRefused(user_id=key, actor_id=key, client=client, at=runtime.clock.now(), reason=reason, path=request.path)
     )
     runtime.commit()
+
+
+def _client() -> Client:
+    return Client(request.remote_addr, request.headers.get("User-Agent"), request.headers.get("Accept-Language"))
 
 
 def _respond(reply: Reply) -> Response:

@@ -31,7 +31,7 @@ from .errors import (
     TokenMissing,
     TokenRevoked,
 )
-from .events import Key
+from .events import Client, Key
 from .http import PRINCIPAL, Access, memo, remember_refusal
 from .models import UserMixin
 from .runtime import Runtime, current_accounts
@@ -135,6 +135,21 @@ def require_recent(principal: Principal, runtime: Runtime, span: timedelta | Non
     within = span if span is not None else runtime.setting(SessionSettings).fresh_for
     if not principal.authenticated_within(within, runtime.clock.now()):
         raise ReauthenticationRequired
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an act comes from: the request's client, and its caller as far as it has been authenticated."""
+
+    client: Client
+    principal: Principal | None
+
+
+def origin() -> Origin | None:
+    """The origin of the current request; None outside one. Authenticates nobody and asks the database nothing."""
+    if not has_request_context():
+        return None
+    return Origin(Client(request.remote_addr, request.headers.get("User-Agent")), memo().get(_MEMO))
 
 
 def refuse(runtime: Runtime, reason: str) -> None:

@@ -8,11 +8,14 @@ from typing import Any, TypeVar, cast
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 
+from .aside import Aside
 from .clock import Clock
 from .errors import ConfigurationError
-from .events import EventBus, Key
-from .gates import Entry, EntryCheck, Gate
+from .events import Client, EventBus, Key
+from .gates import Entry, EntryCheck, EntryPass, Gate
+from .letters import Letters
 from .mail import MailRoom
+from .one_time import OneTimeStore
 from .passwords import BoundedHasher, PasswordSettings
 from .policies import PasswordCheck, PasswordContext, check_password
 from .schemas import SchemaBook, UserSchema
@@ -41,6 +44,8 @@ class Runtime:
         hasher: BoundedHasher,
         password_checks: Sequence[PasswordCheck],
         mail: MailRoom,
+        letters: Letters,
+        one_time: OneTimeStore | None,
         clock: Clock,
         debug: bool,
         models: Mapping[type, type],
@@ -55,9 +60,16 @@ class Runtime:
         self.events = events
         self.hasher = hasher
         self.password_checks: tuple[PasswordCheck, ...] = tuple(password_checks)
+        self.aside = Aside(users)
+        """Transactions beside the request's, for counters."""
         self.entry_checks: tuple[EntryCheck, ...] = ()
+        self.entry_passes: tuple[EntryPass, ...] = ()
         self.gates: tuple[Gate, ...] = ()
         self.mail = mail
+        self.letters = letters
+        self._one_time = one_time
+        self.conceals_accounts = False
+        """Registration answers known and new addresses alike."""
         self.clock = clock
         self.debug = debug
         """The app is in debug or testing mode."""
@@ -93,13 +105,17 @@ class Runtime:
         self,
         *,
         entry_checks: Sequence[EntryCheck] = (),
+        entry_passes: Sequence[EntryPass] = (),
         gates: Sequence[Gate] = (),
         erase: Callable[[Key], None] | None = None,
         purge: Callable[[], int] | None = None,
+        conceals_accounts: bool = False,
     ) -> None:
         """Plug a feature into the pipelines: its checks, its gates, its part of deleting an account and of purging. At start only."""
         self.entry_checks += tuple(entry_checks)
+        self.entry_passes += tuple(entry_passes)
         self.gates += tuple(gates)
+        self.conceals_accounts = self.conceals_accounts or conceals_accounts
         if erase:
             self._erasers.append(erase)
         if purge:
@@ -107,11 +123,18 @@ class Runtime:
 
     def purge(self) -> int:
         """Delete the rows whose time is over; returns how many."""
-        return self.sessions.purge(self.clock.now()) + sum(purger() for purger in self._purgers)
+        now = self.clock.now()
+        return (
+            self.sessions.purge(now)
+            + (self._one_time.purge(now) if self._one_time else 0)
+            + sum(purger() for purger in self._purgers)
+        )
 
     def erase(self, key: Key) -> None:
         """Remove everything stored about an account but its own row."""
         self.sessions.delete_all(key)
+        if self._one_time:
+            self._one_time.delete_all(key)
         for eraser in self._erasers:
             eraser(key)
 
@@ -120,9 +143,27 @@ class Runtime:
         for check in self.entry_checks:
             check(entry)
 
+    def write(self, name: str, user: UserView, *, client: Client | None = None, to: str | None = None, **context: Any) -> None:
+        """Mail `name` to the account's stored address (or `to`), in its owner's language, after the commit."""
+        stored = getattr(user, "locale", None)
+        language = self.letters.language_for(stored=stored, asked=client.languages if client else None)
+        self.mail.send(self.letters.write(name, to or user.email, language=language, **context))
+
+    def passed(self, entry: Entry) -> None:
+        """Tell that the credential of `entry` was right."""
+        for tell in self.entry_passes:
+            tell(entry)
+
     def commit(self) -> None:
         """Make what was done so far last. Routes commit once at their end; only a refusal that must be remembered commits earlier."""
         self.db.session.commit()
+
+    @property
+    def one_time(self) -> OneTimeStore:
+        """One-time tokens; there where a feature in use has their table."""
+        if self._one_time is None:
+            raise ConfigurationError("There is no table of one-time tokens: no feature in use asks for one.")
+        return self._one_time
 
     @property
     def context_words(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from the app's config. The reference page and `flask accounts settings` come fro
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -96,6 +97,7 @@ def rows(kinds: Iterable[type[Settings]]) -> Iterator[SettingRow]:
 def _type_name(field: FieldInfo) -> str:
     annotation = field.annotation
     text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    text = re.sub(r"Annotated\[([^,]+), [^\]]*\]", r"\1", text)  # what checks a value is no part of its type
     for noise in ("typing.", "datetime.", "pydantic.types."):
         text = text.replace(noise, "")
     return text

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.exc import IntegrityError
 
-from .errors import EmailTaken, UsernameTaken
+from .errors import EmailTaken, NotFound, UsernameTaken
 from .events import Key
 from .models import UserMixin, primary_key
 from .policies import email_form, folded
@@ -131,7 +131,8 @@ class UserStore:
         self._columns = {name: column for name, column in self.c.items() if name not in NEVER_SHOWN}
         self.key_name: str = mapper.get_property_by_column(self.key_column).key
         self._grants = grants
-        self._bind = {"mapper": mapper}
+        self.bind: dict[str, Any] = {"mapper": mapper}
+        """Bind arguments for `Session` calls: the bind that the user class lives on."""
 
     # Keys
 
@@ -166,12 +167,20 @@ class UserStore:
 
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[*tuple[Any, ...]]:  # as Session.execute
         """Run a statement on the bind that the user class lives on."""
-        return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self._bind))
+        return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self.bind))
 
     @property
     def dialect(self) -> sa.Dialect:
         """The dialect of the database that the user class lives on."""
-        return self.db.session.get_bind(**self._bind).dialect
+        return self.db.session.get_bind(**self.bind).dialect
+
+    def named(self, text: str) -> UserView:
+        """The account whose key `text`, from a URL, is; `NotFound`."""
+        key = self.parse_key(text)
+        user = self.view(key) if key is not None else None
+        if user is None:
+            raise NotFound
+        return user
 
     def view(self, key: Key) -> UserView | None:
         """One account, or None."""
@@ -338,6 +347,12 @@ class UserStore:
     def set_active(self, key: Key, *, value: bool, now: datetime) -> None:
         """Switch the account on or off."""
         values = {self.c["is_active"]: value, self.c["updated_at"]: now}
+        self.execute(sa.update(self.table).where(self.key_column == key).values(values))
+        self.forget(key)
+
+    def set_verified(self, key: Key, now: datetime) -> None:
+        """Note that the account's present address is proved."""
+        values = {self.c["email_verified_at"]: now, self.c["updated_at"]: now}
         self.execute(sa.update(self.table).where(self.key_column == key).values(values))
         self.forget(key)
 

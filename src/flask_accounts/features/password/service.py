@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,8 @@ from ...core.events import Client, Key, PasswordChanged, SessionEnded
 from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
-from ...core.policies import email_form, folded
-from ...core.users import Credentials
+from ...core.policies import PasswordContext, check_password, email_form, folded
+from ...core.users import Credentials, UserView
 
 
 class PasswordService(Service):
@@ -23,21 +24,25 @@ class PasswordService(Service):
         Raises `InvalidCredentials` for an unknown account and a wrong password alike, or what a gate raises.
         """
         login = email_form(email) if email is not None else folded(username or "")
-        self.runtime.enter(Entry("login", client, account=login))
+        entry = Entry("login", client, account=login)
+        self.runtime.enter(entry)
         found = self.runtime.users.find(email=email, username=username)
         verified = self._verify(found, password)
         pipeline = self.runtime.get(LoginPipeline)
         if verified is None:
             pipeline.refuse(InvalidCredentials(), client, user_id=found.user_id if found else None, login=login)
+        self.runtime.passed(entry)
         return pipeline.finish(LoginAttempt(verified.user_id, ("pwd",), client, verified_hash=verified.password_hash))
 
     def confirm(self, key: Key, password: str, client: Client, *, action: str) -> Credentials:
         """The account's credentials, if `password` is right; `InvalidCredentials` if not."""
-        self.runtime.enter(Entry(action, client, account=str(key)))
+        entry = Entry(action, client, account=str(key), user_id=key)
+        self.runtime.enter(entry)
         found = self.runtime.users.credentials(key)
         verified = self._verify(found, password)
         if verified is None:
             self.runtime.get(LoginPipeline).refuse(InvalidCredentials(), client, user_id=key)
+        self.runtime.passed(entry)
         return verified
 
     def change(self, key: Key, *, current: str, new: str, client: Client, session_id: UUID | None) -> None:
@@ -45,13 +50,30 @@ class PasswordService(Service):
         verified = self.confirm(key, current, client, action="password_change")
         self._replace(key, verified.password_hash, new, actor=key, client=client, keep=session_id, field="new_password")
 
-    def set(self, user: Any, password: str, *, actor_id: Key | None = None) -> None:  # a user object or a key
+    def set(self, user: Any, password: str, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Set an account's password by policy and end all its sessions. `NotFound`, or `ValidationError`."""
         key = self.runtime.users.key_of(user)
         found = self.runtime.users.credentials(key)
         if found is None:
             raise NotFound
-        self._replace(key, found.password_hash, password, actor=actor_id, client=None, keep=None, field="password")
+        self._replace(key, found.password_hash, password, actor=actor_id, client=client, keep=None, field="password")
+
+    def check(self, password: str, user: UserView, *, field: str = "password") -> None:
+        """Raise `ValidationError` if the policy would refuse `password` for the account."""
+        runtime = self.runtime
+        context = PasswordContext(user.email, user.username, runtime.context_words)
+        check_password(password, context, runtime.password_checks, field=field)
+
+    def remove(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Make an account's password useless and end all its sessions; its owner must recover. `NotFound`."""
+        # A hash of what nobody knows, and not an empty one: signing in must cost the same as ever.
+        key = self.runtime.users.key_of(user)
+        found = self.runtime.users.credentials(key)
+        if found is None:
+            raise NotFound
+        self._store(
+            key, found.password_hash, self.runtime.hasher.hash(secrets.token_urlsafe(32)), actor=actor_id, client=client, keep=None
+        )
 
     def _verify(self, found: Credentials | None, password: str) -> Credentials | None:
         """`found`, its hash brought up to date, if `password` is right."""
@@ -74,6 +96,12 @@ class PasswordService(Service):
         if user is None:
             raise NotFound
         encoded = runtime.new_password_hash(password, email=user.email, username=user.username, field=field)
+        self._store(key, old, encoded, actor=actor, client=client, keep=keep)
+
+    def _store(
+        self, key: Key, old: str | None, encoded: str, *, actor: Key | None, client: Client | None, keep: UUID | None
+    ) -> None:
+        runtime = self.runtime
         now = runtime.clock.now()
         if not runtime.users.replace_hash(key, old, encoded, now):
             raise InvalidCredentials  # changed meanwhile: the proof was of a password that is no longer theirs

@@ -15,10 +15,11 @@ from ...core.errors import (
     UsernameTaken,
     ValidationError,
 )
+from ...core.events import RegistrationRepeated
 from ...core.gates import Entry, LoginAttempt
 from ...core.http import PUBLIC, Access, Call, Reply, Route
 from ...core.login import LoginPipeline, token_reply
-from ...core.schemas import UserSchema
+from ...core.schemas import MessageResponse, UserSchema
 from ..roles.service import RoleService
 from ..users.service import UserService
 from .schemas import ADMIN_FIELDS, RegisteredSchema, RegisterSchema, admin_register
@@ -30,6 +31,8 @@ def register(call: Call[RegisterSchema]) -> Reply:
     settings = call.runtime.setting(RegistrationSettings)
     if not settings.open:
         raise RegistrationClosed
+    if call.runtime.conceals_accounts:
+        return _concealed(call, call.body)
     user = _create(call, call.body)
     if not settings.sign_in:
         return Reply({"user": call.runtime.show(user)}, 201)
@@ -46,11 +49,27 @@ def create_user(call: Call[BaseModel]) -> Reply:
             raise PermissionDenied if call.principal else RegistrationClosed
         if given:
             raise ValidationError([FieldProblem(name, "extra_forbidden", "Not yours to set.") for name in sorted(given)])
+        if call.runtime.conceals_accounts:
+            return _concealed(call, call.body)
     roles = given.pop("roles", [])
     user = _create(call, call.body, **given)
     if roles:
         call.runtime.get(RoleService).set(user, roles, actor=call.principal, client=call.client)
     return Reply(call.runtime.show(user), 201)
+
+
+def _concealed(call: Call[Any], body: Any) -> Reply:  # the host's schema
+    """Make the account if the address is new; answer alike if it is not, and tell its owner by mail (ASVS 6.3.8)."""
+    runtime = call.runtime
+    try:
+        _create(call, body)
+    except EmailTaken:
+        # The password has been hashed by now, so the time is the same too.
+        found = runtime.users.find(email=body.email)
+        runtime.events.emit(
+            RegistrationRepeated(user_id=found.user_id if found else None, client=call.client, at=runtime.clock.now())
+        )
+    return Reply(MessageResponse(message="A mail is on its way. Please follow it to go on."), 202)
 
 
 def _create(call: Call[Any], body: Any, **flags: Any) -> Any:  # the host's schema in, an object of the host's class out
@@ -72,13 +91,13 @@ ERRORS = (EmailTaken, UsernameTaken, RegistrationClosed, TooManyRequests)
 AUTH_ROUTES = (
     Route(
         method="POST", path="/register", view=register, access=PUBLIC, body=RegisterSchema,
-        answers={201: RegisteredSchema}, errors=ERRORS,
+        answers={201: RegisteredSchema, 202: MessageResponse}, errors=ERRORS,
     ),
 )  # fmt: skip
 
 USERS_ROUTES = (
     Route(
-        method="POST", path="/", view=create_user, body=admin_register, answers={201: UserSchema},
+        method="POST", path="/", view=create_user, body=admin_register, answers={201: UserSchema, 202: MessageResponse},
         access=Access(signed_in=False, optional=True, note="anybody where registration is open; `users:write` for roles and flags"),
         errors=(*ERRORS, PermissionDenied),
     ),

@@ -44,11 +44,7 @@ def delete_role(call: Call[None]) -> Reply:
 
 def set_user_roles(call: Call[UserRolesSchema]) -> Reply:
     """Give an account exactly these roles. Nobody grants or takes what he does not hold himself."""
-    users = call.runtime.users
-    key = users.parse_key(call.params["user_id"])
-    user = users.view(key) if key is not None else None
-    if user is None:
-        raise NotFound
+    user = call.runtime.users.named(call.params["user_id"])
     call.runtime.get(RoleService).set(user, call.body.roles, actor=call.principal, client=call.client)
     return Reply(call.runtime.show(user.key))
 

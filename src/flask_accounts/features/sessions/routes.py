@@ -9,7 +9,6 @@ from ...core.http import Access, Call, Reply, Route, needs
 from ...core.login import LoginPipeline, signed_out_reply, token_reply
 from ...core.schemas import MessageResponse, TokenResponse
 from ...core.sessions import SessionState
-from ...core.users import UserView
 from .device import device_name
 from .schemas import RefreshTokenSchema, SessionListSchema, SessionSchema
 from .service import SessionService
@@ -50,12 +49,14 @@ def end_other_sessions(call: Call[None]) -> Reply:
 
 def list_user_sessions(call: Call[None]) -> Reply:
     """An account's live sessions."""
-    return _listed(call.runtime.get(SessionService).live(_user(call).key), call.principal.session_id)
+    return _listed(
+        call.runtime.get(SessionService).live(call.runtime.users.named(call.params["user_id"]).key), call.principal.session_id
+    )
 
 
 def end_user_sessions(call: Call[None]) -> Reply:
     """End all sessions of an account of no more power than one's own."""
-    user = _user(call)
+    user = call.runtime.users.named(call.params["user_id"])
     if not all(call.principal.can(word) for word in user.permissions):
         raise PermissionDenied("This takes permissions that you do not have yourself.")
     call.runtime.get(SessionService).revoke_all(user.key, actor_id=call.principal.user_id, client=call.client)
@@ -79,14 +80,6 @@ def _session_id(call: Call[None]) -> UUID:
         return UUID(call.params["session_id"])
     except ValueError:
         raise NotFound from None
-
-
-def _user(call: Call[None]) -> UserView:
-    key = call.runtime.users.parse_key(call.params["user_id"])
-    user = call.runtime.users.view(key) if key is not None else None
-    if user is None:
-        raise NotFound
-    return user
 
 
 BY_REFRESH = Access(signed_in=False, presents=("refresh",))

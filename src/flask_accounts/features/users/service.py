@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...core.errors import FieldProblem, NotFound, ValidationError
-from ...core.events import Client, Key, SessionEnded, UserDeleted, UserDisabled, UserEnabled, UserRegistered, UserUpdated
+from ...core.events import (
+    Client,
+    EmailChanged,
+    Key,
+    SessionEnded,
+    UserDeleted,
+    UserDisabled,
+    UserEnabled,
+    UserRegistered,
+    UserUpdated,
+)
 from ...core.feature import Service
 from ...core.models import UserMixin
 from ...core.policies import check_username, normalise_email
@@ -74,7 +84,8 @@ class UserService(Service):
         email, username = self._fit(changes.get("email", found.email), changes.get("username", found.username))
         now = runtime.clock.now()
         changed = []
-        if email != found.email:
+        before = found.email
+        if email != before:
             found.email, found.email_verified_at = email, None
             changed.append("email")
         if username != found.username:
@@ -96,6 +107,9 @@ class UserService(Service):
                     user_id=runtime.users.key_of(found), actor_id=actor_id, client=client, at=now, fields=tuple(sorted(changed))
                 )
             )
+        if "email" in changed:
+            key = runtime.users.key_of(found)
+            runtime.events.emit(EmailChanged(user_id=key, actor_id=actor_id, client=client, at=now, old=before, new=email))
         if active is False:
             self.disable(found, actor_id=actor_id, client=client)
         elif active is True:

@@ -1,0 +1,166 @@
+"""One-time tokens and codes: hashed at rest, bound to a purpose, an account and an address, single use, expiring.
+
+The purpose is part of every look-up, so that a token made for one thing opens nothing else. Consuming
+is a DELETE whose row count decides, so of two uses at once one wins. A new token of a purpose voids
+the account's older ones. Nothing here is ever consumed by reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+
+from .events import Key
+from .models import UtcDateTime, owner_key
+from .policies import MAX_EMAIL, email_form
+from .users import UserStore
+
+CODE_DIGITS = 8
+"""Digits of a code: 26 bits (ASVS 6.5.4 asks for 20), with `MAX_ATTEMPTS` guesses."""
+MAX_ATTEMPTS = 5
+ONE_TIME_TABLE = "accounts_one_time_tokens"
+"""The table, shared by the features that use it."""
+
+
+class OneTimeTokenMixin:
+    """The table of outstanding tokens; a row is gone once used, voided or purged."""
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, sort_order=-10)
+
+    @declared_attr
+    def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
+        """The account it is for; none for somebody who has no account yet."""
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), nullable=True, index=True)
+
+    purpose: Mapped[str] = mapped_column(sa.String(32), nullable=False)
+    address: Mapped[str | None] = mapped_column(sa.String(MAX_EMAIL), nullable=True, index=True)
+    token_hash: Mapped[str] = mapped_column(sa.String(64), nullable=False, unique=True)
+    code_hash: Mapped[str | None] = mapped_column(sa.String(64), nullable=True)
+    attempts: Mapped[int] = mapped_column(sa.Integer, nullable=False, default=0)
+    data: Mapped[str] = mapped_column(sa.Text, nullable=False, default="{}")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, index=True)
+
+
+@dataclass(frozen=True)
+class OneTime:
+    """What a token stands for."""
+
+    purpose: str
+    user_id: Key | None
+    address: str | None
+    data: Mapping[str, Any]
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A new token, to be sent and not kept: `token` has 256 bits, `code` is for typing (None if none was asked for)."""
+
+    token: str = field(repr=False)
+    code: str | None = field(repr=False)
+    expires_at: datetime
+
+
+class OneTimeStore:
+    """Issues and consumes one-time tokens. `key` keeps codes from being guessed out of a stolen database."""
+
+    def __init__(self, users: UserStore, model: type[Any], key: bytes) -> None:
+        self._users = users
+        self._table: sa.Table = model.__table__
+        self._key = key
+
+    def issue(
+        self,
+        purpose: str,
+        *,
+        user_id: Key | None,
+        address: str | None,
+        lifetime: timedelta,
+        now: datetime,
+        code: bool = False,
+        data: Mapping[str, Any] | None = None,
+    ) -> Issued:
+        """A new token; older ones of this purpose for the account (or, without one, the address) are void."""
+        self.void(purpose, user_id=user_id, address=address)
+        token = secrets.token_urlsafe(32)
+        digits = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}" if code else None
+        values = {
+            "purpose": purpose, "user_id": user_id, "address": None if address is None else email_form(address),
+            "token_hash": _hash(token), "code_hash": None if digits is None else self._code_hash(purpose, digits),
+            "attempts": 0, "data": json.dumps(dict(data or {})), "created_at": now, "expires_at": now + lifetime,
+        }  # fmt: skip
+        self._users.execute(sa.insert(self._table).values(values))
+        return Issued(token, digits, now + lifetime)
+
+    def peek(self, purpose: str, token: str, now: datetime) -> OneTime | None:
+        """What `token` stands for, without using it up; None if it is not good."""
+        row = self._row(purpose, self._table.c.token_hash == _hash(token), now)
+        return _one_time(row) if row else None
+
+    def consume(self, purpose: str, token: str, now: datetime) -> OneTime | None:
+        """What `token` stands for, using it up; None if it is not good, or somebody was faster."""
+        row = self._row(purpose, self._table.c.token_hash == _hash(token), now)
+        return _one_time(row) if row and self._delete(row["id"]) else None
+
+    def consume_code(self, purpose: str, address: str, code: str, now: datetime) -> OneTime | None:
+        """The same by the code sent to `address`. A wrong guess is counted: the caller must commit before it refuses."""
+        row = self._row(purpose, sa.and_(self._table.c.address == email_form(address), self._table.c.code_hash.is_not(None)), now)
+        if row is None:
+            return None
+        # Counted before it is compared, by a conditional UPDATE, so that parallel guesses all count.
+        counted = self._users.execute(
+            sa.update(self._table)
+            .where(self._table.c.id == row["id"], self._table.c.attempts < MAX_ATTEMPTS)
+            .values(attempts=self._table.c.attempts + 1)
+        ).rowcount
+        right = hmac.compare_digest(row["code_hash"], self._code_hash(purpose, code))
+        return _one_time(row) if counted and right and self._delete(row["id"]) else None
+
+    def void(self, purpose: str, *, user_id: Key | None, address: str | None = None) -> None:
+        """Make every outstanding token of this purpose worthless, for the account or, without one, the address."""
+        table = self._table
+        whose = (
+            table.c.user_id == user_id if user_id is not None else sa.and_(table.c.user_id.is_(None), table.c.address == address)
+        )
+        # Looked for before they are deleted: a DELETE that finds nothing would lock MariaDB's index where others want to insert.
+        old = list(self._users.execute(sa.select(table.c.id).where(table.c.purpose == purpose, whose)).scalars())
+        if old:
+            self._users.execute(sa.delete(table).where(table.c.id.in_(old)))
+
+    def delete_all(self, user_id: Key) -> None:
+        """Remove every token of the account."""
+        self._users.execute(sa.delete(self._table).where(self._table.c.user_id == user_id))
+
+    def purge(self, now: datetime) -> int:
+        """Delete the rows whose time is over; returns how many."""
+        return self._users.execute(sa.delete(self._table).where(self._table.c.expires_at <= now)).rowcount
+
+    def _row(self, purpose: str, condition: sa.ColumnElement[bool], now: datetime) -> sa.RowMapping | None:
+        table = self._table
+        statement = sa.select(table).where(table.c.purpose == purpose, condition, table.c.expires_at > now)
+        return self._users.execute(statement.order_by(table.c.id.desc()).limit(1)).mappings().first()
+
+    def _delete(self, row_id: int) -> bool:
+        return bool(self._users.execute(sa.delete(self._table).where(self._table.c.id == row_id)).rowcount)
+
+    def _code_hash(self, purpose: str, code: str) -> str:
+        return hmac.new(self._key, f"{purpose}:{code}".encode(), hashlib.sha256).hexdigest()
+
+
+def _hash(token: str) -> str:
+    # 256 random bits need no salt and no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _one_time(row: sa.RowMapping) -> OneTime:
+    return OneTime(row["purpose"], row["user_id"], row["address"], json.loads(row["data"]), row["created_at"])

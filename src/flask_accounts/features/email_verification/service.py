@@ -1,0 +1,81 @@
+"""Asking an address to prove itself, and taking the proof."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import OneTimeTokenInvalid
+from ...core.events import Client, EmailChanged, EmailVerified, Event, RegistrationRepeated, UserRegistered
+from ...core.feature import Service
+from ...core.gates import Entry
+from ...core.one_time import OneTime
+from ...core.policies import email_form
+from ...core.users import UserView
+from .settings import EmailVerificationSettings
+
+PURPOSE = "verify_email"
+
+
+class EmailVerificationService(Service):
+    """Verification of addresses; `user` is an object of the user class, a view or a key."""
+
+    @property
+    def settings(self) -> EmailVerificationSettings:
+        """The feature's settings."""
+        return self.runtime.setting(EmailVerificationSettings)
+
+    def hear(self, event: Event) -> None:
+        """Send what an event calls for."""
+        if self.settings.mode == "off":
+            return
+        if isinstance(event, UserRegistered | EmailChanged):
+            self.send(event.user_id, client=event.client)
+        elif isinstance(event, RegistrationRepeated):
+            self._tell_existing(event)
+
+    def send(self, user: Any, *, client: Client | None = None) -> None:
+        """Mail a link and a code to the account's address, unless it is verified already. Older ones are void."""
+        runtime = self.runtime
+        view = user if isinstance(user, UserView) else runtime.users.view(runtime.users.key_of(user))
+        if view is None or view.email_verified or not (runtime.mail.available or self.settings.mode == "required"):
+            return
+        issued = runtime.one_time.issue(
+            PURPOSE, user_id=view.key, address=view.email, lifetime=self.settings.lifetime, now=runtime.clock.now(), code=True
+        )
+        runtime.write(
+            "verify_email", view, client=client, token=issued.token, code=issued.code,
+            link=runtime.letters.link(self.settings.link_path, issued.token), minutes=int(self.settings.lifetime.total_seconds() // 60),
+        )  # fmt: skip
+
+    def resend(self, email: str, client: Client) -> None:
+        """Send again to a known, unverified address; unknown and verified ones make no difference to be seen."""
+        self.runtime.enter(Entry("resend", client, account=email_form(email)))
+        found = self.runtime.users.find(email=email)
+        if found is not None:
+            self.send(found.user_id, client=client)
+
+    def verify(self, token: str, client: Client | None = None) -> None:
+        """Take the proof of a link's token; `OneTimeTokenInvalid`."""
+        self._accept(self.runtime.one_time.consume(PURPOSE, token, self.runtime.clock.now()), client)
+
+    def verify_code(self, email: str, code: str, client: Client) -> None:
+        """Take the proof of a code; `OneTimeTokenInvalid`. Wrong guesses are counted."""
+        self.runtime.enter(Entry("verify", client, account=email_form(email)))
+        # As people type codes: with a blank or a hyphen in the middle.
+        digits = "".join(char for char in code if char not in " -")
+        self._accept(self.runtime.one_time.consume_code(PURPOSE, email, digits, self.runtime.clock.now()), client)
+
+    def _accept(self, proof: OneTime | None, client: Client | None) -> None:
+        runtime = self.runtime
+        view = runtime.users.view(proof.user_id) if proof is not None and proof.user_id is not None else None
+        if proof is None or view is None or view.email != proof.address:
+            runtime.commit()  # the counted guess must last
+            raise OneTimeTokenInvalid
+        now = runtime.clock.now()
+        runtime.users.set_verified(view.key, now)
+        runtime.events.emit(EmailVerified(user_id=view.key, actor_id=view.key, client=client, at=now))
+
+    def _tell_existing(self, event: RegistrationRepeated) -> None:
+        view = self.runtime.users.view(event.user_id) if event.user_id is not None else None
+        if view is not None:
+            self.runtime.write("account_exists", view, client=event.client)

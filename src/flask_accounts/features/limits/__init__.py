@@ -1,0 +1,36 @@
+"""Rate limits: how often one client address, or one account, may try what touches a credential. On by default.
+
+What counts *wrong* passwords, and tells the owner's own places from strangers', is the feature `lockout`.
+They are two because they answer different questions (how much traffic, how many guesses), keep their
+counts in different places (any store; the accounts' own database) and are left out or replaced apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from ...core.feature import Feature, Service
+from ...core.gates import EntryCheck
+from ...core.runtime import Runtime
+from ...core.settings import Settings
+from .models import LimitMixin
+from .service import LimitService
+from .settings import LimitSettings
+
+
+class Limits(Feature):
+    """Rate limits per client address and per account."""
+
+    name: ClassVar[str] = "limits"
+    settings: ClassVar[tuple[type[Settings], ...]] = (LimitSettings,)
+    tables: ClassVar[dict[type, str]] = {LimitMixin: "accounts_limits"}
+    services: ClassVar[tuple[type[Service], ...]] = (LimitService,)
+
+    def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
+        """Count what is tried, before a credential is looked at."""
+        return (runtime.get(LimitService).check,)
+
+    def purge(self, runtime: Runtime) -> int:
+        """Delete the counts of windows that are over."""
+        return runtime.get(LimitService).purge()

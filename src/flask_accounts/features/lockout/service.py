@@ -1,0 +1,262 @@
+"""Counting wrong passwords.
+
+Every try is charged before the password is looked at, in a short transaction beside the request's, and
+what it was charged is given back once the password has proved right. All transactions here lock rows
+in one order: the network's, the account's, the pair's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from ...core.aside import insert_or_leave
+from ...core.errors import TooManyRequests
+from ...core.events import AccountUnlocked, Client, Event, Key, RateLimited, SignedIn
+from ...core.feature import Service
+from ...core.gates import Entry
+from ...core.runtime import Runtime
+from .models import ALL, LockoutMixin
+from .settings import LockoutSettings
+
+_CHARGED = "flask_accounts.lockout.charge"
+"""Where a session keeps what the try that is going on was charged."""
+ROUNDS = 100
+"""How often a try that others overtake looks again. Each overtaking brings the wait nearer, so few are ever needed."""
+
+Place = tuple[str, str]
+"""The key of a row: subject and network."""
+
+
+class _Overtaken(Exception):
+    """Somebody else's try was counted between the look and the charge."""
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    scope: str
+    wait: float
+    tell: bool
+    user_id: Key | None
+
+
+@dataclass
+class _Charge:
+    """What one try was charged: the pair's row, and for strangers the two others."""
+
+    entry: Entry
+    pair: Place
+    buckets: Mapping[Place, int]
+    """Places and their intervals, in milliseconds."""
+    right: bool = False
+    signed_in: bool = field(default=False)
+
+
+class LockoutService(Service):
+    """Says how long to wait, learns what was right, and unlocks."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime)
+        self._settings = runtime.setting(LockoutSettings)
+        self.enabled: bool = self._settings.enabled
+        """Off lets everything pass uncounted. Changed by test tools only."""
+        self._table: sa.Table = runtime.model(LockoutMixin).__table__
+
+    def check(self, entry: Entry) -> None:
+        """Charge a try. Raises `TooManyRequests` with the time to wait; then nothing was charged."""
+        info = self.runtime.db.session().info
+        info.pop(_CHARGED, None)
+        if not self.enabled or entry.account is None or entry.action not in self._settings.actions:
+            return
+        outcome = self._attempt(entry)
+        if isinstance(outcome, _Charge):
+            info[_CHARGED] = outcome
+            return
+        if outcome.tell:
+            self.runtime.events.emit(
+                RateLimited(
+                    user_id=outcome.user_id, client=entry.client, at=self.runtime.clock.now(),
+                    action=entry.action, scope=outcome.scope,
+                )
+            )  # fmt: skip
+            self.runtime.commit()
+        raise TooManyRequests(outcome.wait)
+
+    def passed(self, entry: Entry) -> None:
+        """The password was right: give back what it was charged once the transaction has committed."""
+        charge = self.runtime.db.session().info.get(_CHARGED)
+        if charge is not None and charge.entry is entry:
+            charge.right = True
+            self.runtime.events.after_commit(lambda: self._settle(charge))
+
+    def learn(self, event: Event) -> None:
+        """A sign-in makes its network one of the account's own."""
+        if not isinstance(event, SignedIn) or event.client is None or not self.enabled:
+            return
+        pair = (_subject(event.user_id), event.client.network)
+        charge = self.runtime.db.session().info.pop(_CHARGED, None)
+        if charge is not None and charge.right and charge.pair == pair:
+            charge.signed_in = True
+        elif event.client.address:
+            self.runtime.events.after_commit(lambda: self._know(pair))
+
+    def clear(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None, known: bool = False) -> None:
+        """Forget the wrong passwords tried on an account, from everywhere. `user` is an object of the user class, a view or a key.
+
+        For administrators, and for an owner who has proved to be it in another way; with `known` the network
+        of `client` is then one of the owner's own, so that strangers who go on guessing do not stand in the way.
+        """
+        key = self.runtime.users.key_of(user)
+        own = self._table.c.subject == _subject(key)
+        self.runtime.users.execute(sa.update(self._table).where(own).values(failures=0, free_at=0, told_at=0))
+        self.runtime.events.emit(AccountUnlocked(user_id=key, actor_id=actor_id, client=client, at=self.runtime.clock.now()))
+        if known and client is not None and client.address:
+            pair = (_subject(key), client.network)
+            self.runtime.events.after_commit(lambda: self._know(pair))
+
+    def forget(self, key: Key) -> None:
+        """Delete what is kept of an account."""
+        self.runtime.users.execute(sa.delete(self._table).where(self._table.c.subject == _subject(key)))
+
+    def purge(self) -> int:
+        """Delete the rows that say nothing any more; returns how many."""
+        return self.runtime.users.execute(sa.delete(self._table).where(self._table.c.expires_at <= self._now())).rowcount
+
+    # Charging
+
+    def _attempt(self, entry: Entry) -> _Charge | _Refusal:
+        for _ in range(ROUNDS):
+            try:
+                return self.runtime.aside.run(lambda connection: self._charge(connection, entry))
+            except _Overtaken:
+                continue
+        return _Refusal("lockout.pair", 1, tell=False, user_id=entry.user_id)
+
+    def _charge(self, connection: sa.Connection, entry: Entry) -> _Charge | _Refusal:
+        key, subject = self._whose(connection, entry)
+        network, now, settings = entry.client.network, self._now(), self._settings
+        pair, of_account, of_network = (subject, network), (subject, ALL), (ALL, network)
+        rows = self._rows(connection, (of_network, of_account, pair))
+        known = pair in rows and rows[pair]["known_until"] > now
+        buckets = {} if known else {
+            of_network: (settings.address_burst, _ms(settings.address_interval)),
+            of_account: (settings.account_burst, _ms(settings.account_interval)),
+        }  # fmt: skip
+        waits = {pair: rows[pair]["free_at"] - now if pair in rows else 0}
+        for place, (burst, interval) in buckets.items():
+            waits[place] = rows[place]["free_at"] - now - (burst - 1) * interval if place in rows else 0
+        longest = max(waits, key=lambda place: waits[place])
+        if waits[longest] > 0:
+            scope = {pair: "pair", of_account: "account", of_network: "address"}[longest]
+            tell = self._first_to_tell(connection, longest, rows[longest])
+            return _Refusal(f"lockout.{scope}", waits[longest] / 1000, tell, key)
+        if missing := [place for place in (*buckets, pair) if place not in rows]:
+            connection.execute(insert_or_leave(connection, self._table, [_neutral(place) for place in missing]))
+        for place, (burst, interval) in buckets.items():
+            self._fill(connection, place, burst, interval, now)
+        self._fail(connection, pair, rows.get(pair, _neutral(pair)), now)
+        return _Charge(entry, pair, {place: interval for place, (_, interval) in buckets.items()})
+
+    def _whose(self, connection: sa.Connection, entry: Entry) -> tuple[Key | None, str]:
+        """The account that is tried, and its subject: one for every way to name it, or what was typed where there is none."""
+        if entry.user_id is not None:
+            return entry.user_id, _subject(entry.user_id)
+        users, login = self.runtime.users, entry.account or ""
+        column = users.c["email" if "@" in login else "username_normalized"]
+        key: Key | None = connection.execute(sa.select(users.key_column).where(column == login)).scalar()
+        return key, _subject(key) if key is not None else _digest(f"login:{login}")
+
+    def _rows(self, connection: sa.Connection, places: tuple[Place, ...]) -> dict[Place, Mapping[str, Any]]:
+        found = connection.execute(sa.select(self._table).where(sa.or_(*(self._at(place) for place in places))))
+        return {(row["subject"], row["network"]): dict(row) for row in found.mappings()}
+
+    def _fill(self, connection: sa.Connection, place: Place, burst: int, interval: int, now: int) -> None:
+        """Put one try into a bucket that holds `burst` and loses one each `interval`; `_Overtaken` if it is full."""
+        free_at = self._table.c.free_at
+        updated = connection.execute(
+            sa.update(self._table)
+            .where(self._at(place), free_at <= now + (burst - 1) * interval)
+            .values(free_at=sa.case((free_at > now, free_at), else_=now) + interval, expires_at=now + burst * interval)
+        )
+        if not updated.rowcount:
+            raise _Overtaken
+
+    def _fail(self, connection: sa.Connection, pair: Place, seen: Mapping[str, Any], now: int) -> None:
+        """One more wrong password, if the row is still as it was seen; `_Overtaken` if it is not."""
+        settings = self._settings
+        old = seen["free_at"] + _ms(settings.forget_after) <= now
+        failures = 1 if old else seen["failures"] + 1
+        free_at = now + _ms(settings.delay(failures))
+        updated = connection.execute(
+            sa.update(self._table)
+            .where(self._at(pair), self._table.c.failures == seen["failures"], self._table.c.free_at == seen["free_at"])
+            .values(failures=failures, free_at=free_at, expires_at=max(seen["known_until"], free_at + _ms(settings.forget_after)))
+        )
+        if not updated.rowcount:
+            raise _Overtaken
+
+    def _first_to_tell(self, connection: sa.Connection, place: Place, row: Mapping[str, Any]) -> bool:
+        if row["told_at"] == row["free_at"]:
+            return False
+        table = self._table
+        statement = sa.update(table).where(self._at(place), table.c.free_at == row["free_at"], table.c.told_at != row["free_at"])
+        return bool(connection.execute(statement.values(told_at=row["free_at"])).rowcount)
+
+    # Giving back
+
+    def _settle(self, charge: _Charge) -> None:
+        now, table = self._now(), self._table
+        changes: dict[str, Any] = {"failures": 0, "free_at": 0, "told_at": 0}
+        if charge.signed_in:
+            changes["known_until"] = changes["expires_at"] = now + _ms(self._settings.known_for)
+
+        def work(connection: sa.Connection) -> None:
+            # Only this try's own share: a success must not wipe out what else was tried from the address.
+            for place, interval in charge.buckets.items():
+                connection.execute(sa.update(table).where(self._at(place)).values(free_at=table.c.free_at - interval))
+            connection.execute(sa.update(table).where(self._at(charge.pair)).values(changes))
+
+        self.runtime.aside.run(work)
+
+    def _know(self, pair: Place) -> None:
+        until, table = self._now() + _ms(self._settings.known_for), self._table
+
+        def work(connection: sa.Connection) -> None:
+            row = self._rows(connection, (pair,)).get(pair)
+            if row is None:
+                connection.execute(insert_or_leave(connection, table, [_neutral(pair)]))
+            elif row["known_until"] > until - _ms(timedelta(days=1)):
+                return
+            later = sa.case((table.c.expires_at > until, table.c.expires_at), else_=until)
+            connection.execute(sa.update(table).where(self._at(pair)).values(known_until=until, expires_at=later))
+
+        self.runtime.aside.run(work)
+
+    def _at(self, place: Place) -> sa.ColumnElement[bool]:
+        return sa.and_(self._table.c.subject == place[0], self._table.c.network == place[1])
+
+    def _now(self) -> int:
+        return int(self.runtime.clock.now().timestamp() * 1000)
+
+
+def _neutral(place: Place) -> dict[str, Any]:
+    """A row that says nothing yet."""
+    numbers = dict.fromkeys(("failures", "free_at", "told_at", "known_until", "expires_at"), 0)
+    return {"subject": place[0], "network": place[1], **numbers}
+
+
+def _subject(key: Any) -> str:
+    return _digest(f"id:{key}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

@@ -1,0 +1,96 @@
+"""Handing out reset tokens by mail only, and taking them once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...core.errors import OneTimeTokenInvalid
+from ...core.events import Client, EmailVerified, Key, PasswordResetRequested
+from ...core.feature import Service
+from ...core.gates import Entry
+from ...core.mail import Message
+from ...core.policies import email_form, normalise_email
+from ...core.users import UserView
+from ..password.service import PasswordService
+from .settings import PasswordResetSettings
+
+PURPOSE = "reset_password"
+
+
+class PasswordResetService(Service):
+    """Recovery by mail; `user` is an object of the user class, a view or a key."""
+
+    @property
+    def settings(self) -> PasswordResetSettings:
+        """The feature's settings."""
+        return self.runtime.setting(PasswordResetSettings)
+
+    def forgot(self, email: str, client: Client) -> None:
+        """Mail a token to the account's stored address (ASVS OWASP-EV 4). For an unknown address nothing differs to be seen.
+
+        The request alone changes nothing about the account.
+        """
+        runtime = self.runtime
+        runtime.enter(Entry("forgot", client, account=email_form(email)))
+        found = runtime.users.find(email=email)
+        view = runtime.users.view(found.user_id) if found else None
+        if view is not None and found is not None and view.is_active and (found.password_hash or self.settings.without_password):
+            self.send(view, client=client)
+            return
+        # The same work as for a known address, so that time does not tell: a token nobody gets.
+        now = runtime.clock.now()
+        runtime.one_time.issue(PURPOSE, user_id=None, address=email, lifetime=self.settings.lifetime, now=now)
+        runtime.events.emit(PasswordResetRequested(client=client, at=now))
+        if view is None and self.settings.tell_unknown:
+            self._tell_unknown(email, client)
+
+    def send(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Mail a token to the account's address. Older ones are void."""
+        runtime, settings = self.runtime, self.settings
+        view = user if isinstance(user, UserView) else runtime.users.view(runtime.users.key_of(user))
+        if view is None:
+            return
+        now = runtime.clock.now()
+        issued = runtime.one_time.issue(PURPOSE, user_id=view.key, address=view.email, lifetime=settings.lifetime, now=now)
+        runtime.write(
+            "reset_password", view, client=client, token=issued.token,
+            link=runtime.letters.link(settings.link_path, issued.token), minutes=int(settings.lifetime.total_seconds() // 60),
+        )  # fmt: skip
+        runtime.events.emit(PasswordResetRequested(user_id=view.key, actor_id=actor_id, client=client, at=now))
+
+    def reset(self, token: str, password: str, client: Client) -> None:
+        """Set a new password and end all sessions; nobody is signed in by it. `OneTimeTokenInvalid`, `ValidationError`.
+
+        The policy is asked first: a password it refuses does not use the token up.
+        """
+        runtime = self.runtime
+        now = runtime.clock.now()
+        found = runtime.one_time.peek(PURPOSE, token, now)
+        view = runtime.users.view(found.user_id) if found is not None and found.user_id is not None else None
+        if found is None or view is None or not view.is_active or view.email != found.address:
+            raise OneTimeTokenInvalid
+        passwords = runtime.get(PasswordService)
+        passwords.check(password, view, field="new_password")
+        if runtime.one_time.consume(PURPOSE, token, now) is None:
+            raise OneTimeTokenInvalid  # somebody used it this very moment
+        passwords.set(view, password, actor_id=view.key, client=client)
+        if not view.email_verified:
+            # Whoever holds the token reads the mail of the address.
+            runtime.users.set_verified(view.key, now)
+            runtime.events.emit(EmailVerified(user_id=view.key, actor_id=view.key, client=client, at=now))
+
+    def force(self, user: UserView, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """By an administrator: end the account's sessions, make its password useless, and mail its owner a token."""
+        runtime = self.runtime
+        runtime.get(PasswordService).remove(user, actor_id=actor_id, client=client)
+        self.send(user, actor_id=actor_id, client=client)
+
+    def _tell_unknown(self, email: str, client: Client) -> None:
+        runtime = self.runtime
+        try:
+            address = normalise_email(email)
+        except ValueError:
+            return
+        language = runtime.letters.language_for(stored=None, asked=client.languages)
+        message: Message = runtime.letters.write("no_account", address, language=language)
+        runtime.mail.send(message)

@@ -1,0 +1,1 @@
+from tests.opted_in import make_site as make_site
