@@ -60,7 +60,7 @@ class Runtime:
         self.events = events
         self.hasher = hasher
         self.password_checks: tuple[PasswordCheck, ...] = tuple(password_checks)
-        self.aside = Aside(users)
+        self.aside: Aside = Aside(users)
         """Transactions beside the request's, for counters."""
         self.entry_checks: tuple[EntryCheck, ...] = ()
         self.entry_passes: tuple[EntryPass, ...] = ()
@@ -68,7 +68,7 @@ class Runtime:
         self.mail = mail
         self.letters = letters
         self._one_time = one_time
-        self.conceals_accounts = False
+        self.conceals_accounts: bool = False
         """Registration answers known and new addresses alike."""
         self.clock = clock
         self.debug = debug

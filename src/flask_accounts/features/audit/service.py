@@ -71,7 +71,7 @@ class AuditService(Service):
         self._insert = sa.insert(self._table)
         self._ticks = Ticks()
         self._chains = Chains(runtime)
-        self.keyring = Keyring(runtime)
+        self.keyring: Keyring = Keyring(runtime)
 
     # Writing
 
