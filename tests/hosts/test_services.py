@@ -181,7 +181,7 @@ def test_updating_an_account(site: Site) -> None:
         assert users.update(ann.id, {"email_verified": True}).email_verified
         site.db.session.commit()
 
-    assert [event.name for event in recorded] == ["user.updated", "user.updated"]
+    assert [event.name for event in recorded] == ["user.updated", "email.changed", "user.updated"]
 
 
 def test_disabling_and_enabling(site: Site) -> None:
