@@ -40,7 +40,8 @@ def command(name: str, **kwargs: Any) -> Callable[[Callable[..., None]], click.C
             except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError) as error:
                 runtime.db.session.rollback()
                 said = "The database cannot be reached, or its tables are not there yet (flask db upgrade makes them):"
-                raise click.ClickException(f"{said} {error.orig}") from None
+                # PostgreSQL goes on to draw the statement; the first line says what is wrong.
+                raise click.ClickException(f"{said} {str(error.orig).partition(chr(10))[0]}") from None
 
         return cast(click.Command, click.command(name, **kwargs)(with_appcontext(run)))  # type: ignore[no-untyped-call]  # Flask leaves it untyped
 
