@@ -9,6 +9,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from jsonschema.validators import Draft202012Validator
 from openapi_spec_validator import validate
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 from werkzeug.test import TestResponse
 
@@ -227,7 +228,7 @@ class Owner(UserSchema):
 def with_own_schemas(db: SQLAlchemy) -> dict[str, Any]:
     class Person(UserMixin, db.Model):  # type: ignore[name-defined,misc]
         __tablename__ = "people"
-        nickname: Mapped[str | None] = mapped_column(default=None)
+        nickname: Mapped[str | None] = mapped_column(String(50), default=None)
 
     class Register(RegisterSchema):
         """A new person."""

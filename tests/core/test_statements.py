@@ -132,7 +132,10 @@ def test_a_login_near_the_session_limit_costs_four_statements(make_site: MakeSit
     answer = site.login("ann@example.com")
 
     assert answer.status_code == 200
-    assert len(site.statements) == 4, "\n".join(site.statements)
+    with site.app.app_context():
+        # MariaDB has no UPDATE ... RETURNING, so it is first asked which sessions are the oldest.
+        most = 5 if site.db.engine.dialect.name in ("mysql", "mariadb") else 4
+    assert len(site.statements) == most, "\n".join(site.statements)
 
 
 @pytest.mark.parametrize("number", [1, 30])
