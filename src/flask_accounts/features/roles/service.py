@@ -48,7 +48,7 @@ class RoleService(Service):
     def get(self, name: str) -> Role:
         """The role of this name, or `NotFound`."""
         row = self._execute(sa.select(self._roles).where(self._roles.c.name == name)).mappings().first()
-        if row is None:
+        if row is None or row["name"] != name:  # MariaDB takes a blank at the end for none
             raise NotFound(f"There is no role {name!r}.")
         return _role(row)
 
