@@ -23,6 +23,7 @@ from sqlalchemy.orm import MappedAsDataclass
 
 from .core import events as core_events
 from .core import jwt_extended
+from .core.challenges import PendingSignIns
 from .core.cli import group
 from .core.clock import Clock, SystemClock
 from .core.errors import ConfigurationError
@@ -46,6 +47,7 @@ from .core.settings import Settings, load
 from .core.tokens import Tokens, TokenSettings, transport
 from .core.users import NEVER_SHOWN, UserStore
 from .features.audit import Audit
+from .features.challenges import Challenges
 from .features.email_verification import EmailVerification
 from .features.limits import Limits
 from .features.lockout import Lockout
@@ -98,15 +100,15 @@ CORE_SETTINGS: tuple[type[Settings], ...] = (CoreSettings, TokenSettings, Sessio
 
 def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
-    return [Password(), Sessions(), Roles(), Users(), Registration(), OpenApi()]
+    return [
+        Limits(), Lockout(), Password(), Challenges(), Sessions(), Roles(), Users(), Registration(), EmailVerification(),
+        PasswordReset(), Notices(), Audit(), OpenApi(),
+    ]  # fmt: skip
 
 
 def opt_in_features() -> list[Feature]:
-    """Life of an account, abuse protection and the audit log: `Accounts(db, features=[*default_features(), *opt_in_features()])`.
-
-    They need no extra package and are meant to become defaults; until then a host chooses them, all or single ones.
-    """
-    return [EmailVerification(), PasswordReset(), Notices(), Limits(), Lockout(), Audit()]
+    """What widens the ways in, or asks somebody outside: `Accounts(db, features=[*default_features(), ...])`."""
+    return []
 
 
 class Accounts:
@@ -267,13 +269,6 @@ class Accounts:
             sessions=SessionStore(users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, idle),
             events=events,
             hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
-            password_checks=[
-                length_check(passwords.min_length),
-                common_check,
-                likeness_check,
-                *(check for feature in self.features for check in feature.password_checks()),
-                *self._password_checks,
-            ],
             mail=MailRoom(self._mailer or default_mailer(app, mail), events, app, mail),
             letters=Letters(app, mail, packages),
             one_time=self._one_time(app, users),
@@ -285,6 +280,11 @@ class Accounts:
         )
         runtime.provide(Tokens, Tokens(runtime))
         runtime.provide(LoginPipeline, LoginPipeline(runtime))
+        runtime.provide(PendingSignIns, PendingSignIns(runtime))
+        runtime.attach(
+            password_checks=[length_check(passwords.min_length), common_check, likeness_check],
+            export={"account": users.export, "sessions": runtime.sessions.export},
+        )
         for feature in self.features:
             for kind in feature.services:
                 runtime.provide(kind, self._services.get(kind, kind)(runtime))
@@ -293,12 +293,23 @@ class Accounts:
             runtime.attach(
                 entry_checks=feature.entry_checks(runtime),
                 entry_passes=feature.entry_passes(runtime),
+                sign_in_facts=feature.sign_in_facts(runtime),
+                restores=feature.restores(runtime),
                 gates=feature.gates(runtime),
+                challenge_methods=feature.challenge_methods(runtime),
+                completions=feature.completions(runtime),
+                password_checks=feature.password_checks(runtime),
+                slow_password_checks=feature.slow_password_checks(runtime),
+                export={feature.name: partial(feature.export, runtime)},
                 erase=partial(feature.erase, runtime),
                 purge=partial(feature.purge, runtime),
                 conceals_accounts=feature.conceals_accounts(runtime),
             )
-        runtime.attach(entry_checks=[limiter_check(self._limiter)] if self._limiter else [], gates=self._gates)
+        runtime.attach(
+            entry_checks=[limiter_check(self._limiter)] if self._limiter else [],
+            gates=self._gates,
+            password_checks=self._password_checks,
+        )
         return runtime
 
     def _one_time(self, app: Flask, users: UserStore) -> OneTimeStore | None:

@@ -13,6 +13,9 @@
         WrongTokenType                    WRONG_TOKEN_TYPE
         ReauthenticationRequired          REAUTHENTICATION_REQUIRED
         InvalidCredentials                INVALID_CREDENTIALS
+        ChallengeRequired                 a right credential that is not enough; carries `challenge_token` and `challenges`
+          PasswordChangeRequired          PASSWORD_CHANGE_REQUIRED
+        ChallengeInvalid                  CHALLENGE_INVALID
       Forbidden                   403
         PermissionDenied                  PERMISSION_DENIED
         CsrfFailed                        CSRF_FAILED
@@ -216,6 +219,37 @@ class InvalidCredentials(AuthenticationError):
 
     error_code: ClassVar[str] = "INVALID_CREDENTIALS"
     title: ClassVar[str] = "The credentials are not valid."
+    bearer_error: ClassVar[str | None] = None
+
+
+class ChallengeRequired(AuthenticationError):
+    """The credential was right, but a gate asks for more: one of `challenges` is to be answered at `POST /challenge`.
+
+    A gate raises it with the names of the methods that would do; the pipeline adds `challenge_token`, by which the
+    sign-in goes on, and `expires_in`, the seconds that leaves.
+    """
+
+    error_code: ClassVar[str] = "CHALLENGE_REQUIRED"
+    title: ClassVar[str] = "One more step is needed to sign in."
+    bearer_error: ClassVar[str | None] = None
+
+    def __init__(self, challenges: Sequence[str], detail: str | None = None, **extensions: Any) -> None:  # JSON values
+        self.challenges: tuple[str, ...] = tuple(challenges)
+        super().__init__(detail, challenges=list(challenges), **extensions)
+
+
+class PasswordChangeRequired(ChallengeRequired):
+    """The password was right, but the policy does not accept it any more: a new one is needed. `errors` says why."""
+
+    error_code: ClassVar[str] = "PASSWORD_CHANGE_REQUIRED"
+    title: ClassVar[str] = "Please choose a new password."
+
+
+class ChallengeInvalid(AuthenticationError):
+    """The sign-in that a `challenge_token` stands for is over: used, expired, or overtaken by a change of the account."""
+
+    error_code: ClassVar[str] = "CHALLENGE_INVALID"
+    title: ClassVar[str] = "Please sign in again."
     bearer_error: ClassVar[str | None] = None
 
 

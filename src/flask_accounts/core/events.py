@@ -168,6 +168,13 @@ class SignInFailed(Event, name="session.refused", failure=True, lasting=("reason
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignInChallenged(Event, name="session.challenged", lasting=("challenges",)):
+    """A credential was right, and one more step is asked for before a session opens."""
+
+    challenges: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reauthenticated(Event, name="session.reauthenticated"):
     """A signed-in person proved presence again."""
 

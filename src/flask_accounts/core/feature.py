@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import click
 
 from .errors import ConfigurationError
 from .events import Key, Listener
-from .gates import EntryCheck, EntryPass, Gate
+from .gates import ChallengeMethod, Completion, EntryCheck, EntryPass, Fact, Gate, Restore
 from .http import Route
 from .policies import PasswordCheck
 from .runtime import Runtime
@@ -65,8 +65,28 @@ class Feature:
         """Asked, in order, once a credential was right."""
         return ()
 
-    def password_checks(self) -> Sequence[PasswordCheck]:
+    def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
+        """Columns to read with the account when a sign-in finishes; gates and the like find them in `attempt.facts`."""
+        return {}
+
+    def restores(self, runtime: Runtime) -> Sequence[Restore]:
+        """Asked before the gates: what a right credential brings back."""
+        return ()
+
+    def challenge_methods(self, runtime: Runtime) -> Mapping[str, ChallengeMethod]:
+        """Ways to answer a challenge, by the name a `ChallengeRequired` calls them."""
+        return {}
+
+    def completions(self, runtime: Runtime) -> Sequence[Completion]:
+        """Told of every sign-in that has passed the gates, in its transaction."""
+        return ()
+
+    def password_checks(self, runtime: Runtime) -> Sequence[PasswordCheck]:
         """Added to the password policy."""
+        return ()
+
+    def slow_password_checks(self, runtime: Runtime) -> Sequence[PasswordCheck]:
+        """Asked last, only for passwords that are about to be set and that nothing else is wrong with: checks that ask somebody else."""
         return ()
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
@@ -79,6 +99,10 @@ class Feature:
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Remove what this feature stores of an account that is being deleted. Done by hand because SQLite cascades only if told to."""
+
+    def export(self, runtime: Runtime, key: Key) -> Any:
+        """What this feature stores about an account, JSON-ready and without secrets, for its owner; None for nothing."""
+        return None
 
     def purge(self, runtime: Runtime) -> int:
         """Delete rows whose time is over; returns how many."""

@@ -1,17 +1,26 @@
 """The types of the sign-in pipeline: an attempt, the checks before it, the gates after it.
 
-An *entry check* is asked before a credential is looked at (rate limits, lockout). A *gate* is asked
-once the credential was right: may this sign-in finish? Both answer by raising an `AccountsError`.
+In the order of a sign-in:
+
+1. *entry checks*, before a credential is looked at (rate limits, lockout);
+2. *facts*: columns that features want to know of the account, read in the statement that locks it;
+3. *restores*: what a right credential brings back (a suspension whose time is over);
+4. *gates*: may this sign-in finish? A gate refuses by raising an `AccountsError`, or asks for more by
+   raising a `ChallengeRequired`: then the sign-in waits, and `POST /challenge` resumes it;
+5. the session opens, and *completions* are told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
-from .errors import TooManyRequests
+import sqlalchemy as sa
+
+from .errors import FieldProblem, TooManyRequests
 from .events import Client, Key
+from .sessions import SessionState
 from .users import UserView
 
 
@@ -47,10 +56,35 @@ class LoginAttempt:
     amr: tuple[str, ...]
     client: Client
     verified_hash: str | None = field(default=None, repr=False)
+    problems: tuple[FieldProblem, ...] = ()
+    """What the password policy has against the password that was used, where the app asks at sign-in."""
+    answered: tuple[str, ...] = ()
+    """Challenges this sign-in has answered."""
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)  # column values
+    """What features asked to know of the account, by name; filled in by the pipeline before the gates are asked."""
 
 
+Fact = Callable[[LoginAttempt], sa.ColumnElement[Any]]
+"""A column (usually a scalar subquery on `attempt.user_id`) read with the account, at no statement of its own."""
+Restore = Callable[[LoginAttempt, UserView], bool]
+"""Asked before the gates. True: it has changed the account, which is then read again."""
 Gate = Callable[[LoginAttempt, UserView], None]
 """Raises to keep a right credential from becoming a session (disabled account, unverified address, ...)."""
+Completion = Callable[[LoginAttempt, UserView, SessionState], None]
+"""Told, in the transaction, that every gate was passed and the session is open."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `POST /challenge` brings along for its `method`, as far as it was given."""
+
+    code: str | None = field(default=None, repr=False)
+    new_password: str | None = field(default=None, repr=False)
+
+
+ChallengeMethod = Callable[[LoginAttempt, UserView, Answer], LoginAttempt]
+"""Takes the answer to a challenge: returns the attempt that goes on (its `answered` and `amr` are added to by the
+pipeline), or raises what is wrong with the answer; the sign-in then still waits."""
 
 
 class Limiter(Protocol):

@@ -7,21 +7,34 @@ way in can skip a gate, and a password change or a disabling that happens meanwh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from .challenges import PendingSignIns
 from .errors import (
     AccountDisabled,
     AccountsError,
+    ChallengeRequired,
     InvalidCredentials,
     ReauthenticationRequired,
     TokenExpired,
     TokenMissing,
     TokenRevoked,
+    ValidationError,
     WrongTokenType,
 )
-from .events import Client, Key, Reauthenticated, RefreshTokenReused, SessionEnded, SessionRefreshed, SignedIn, SignInFailed
-from .gates import Entry, LoginAttempt
+from .events import (
+    Client,
+    Key,
+    Reauthenticated,
+    RefreshTokenReused,
+    SessionEnded,
+    SessionRefreshed,
+    SignedIn,
+    SignInChallenged,
+    SignInFailed,
+)
+from .gates import Answer, Entry, LoginAttempt
 from .http import Call, Reply
 from .identity import Principal
 from .runtime import Runtime
@@ -56,16 +69,21 @@ class LoginPipeline:
         self._runtime = runtime
 
     def finish(self, attempt: LoginAttempt) -> SignIn:
-        """Walk the gates and open a session: three statements, or four where the limit of sessions is near. Raises `InvalidCredentials` or what a gate raises."""
+        """Walk the gates and open a session: two statements, or three where the limit of sessions is near.
+
+        Raises `InvalidCredentials`, what a gate raises, or `ChallengeRequired` with the token by which the sign-in goes on.
+        """
         runtime = self._runtime
         now = runtime.clock.now()
-        found = runtime.users.locked(attempt.user_id, runtime.sessions.live_count(attempt.user_id, now))
-        if found is None or attempt.verified_hash not in (None, found[1]["stored_hash"]):
-            self.refuse(InvalidCredentials(), attempt.client, user_id=attempt.user_id)
-        user, row = found
+        attempt, user, live = self._read(attempt)
+        # Each is asked, whatever the others say.
+        if any([restore(attempt, user) for restore in runtime.restores]):
+            attempt, user, live = self._read(attempt)
         try:
             for gate in (active_gate, *runtime.gates):
                 gate(attempt, user)
+        except ChallengeRequired as error:
+            self._wait(attempt, error)
         except AccountsError as error:
             self.refuse(error, attempt.client, user_id=attempt.user_id)
         session = runtime.sessions.open(
@@ -73,12 +91,55 @@ class LoginPipeline:
         )
         if session is None:
             self.refuse(InvalidCredentials(), attempt.client, user_id=user.key)
-        if row["live_sessions"] + IN_FLIGHT >= runtime.setting(SessionSettings).max_per_user:
+        if live + IN_FLIGHT >= runtime.setting(SessionSettings).max_per_user:
             self._end_oldest(user.key, session)
+        for completion in runtime.completions:
+            completion(attempt, user, session)
         runtime.events.emit(
             SignedIn(user_id=user.key, actor_id=user.key, client=attempt.client, at=now, session_id=session.id, amr=session.amr)
         )
         return SignIn(user, session, runtime.get(Tokens).issue(session))
+
+    def _read(self, attempt: LoginAttempt) -> tuple[LoginAttempt, UserView, int]:
+        """The attempt with its facts, the account under a lock, and about how many sessions it has; refuses a proof that is outdated."""
+        runtime = self._runtime
+        facts = {name: fact(attempt).label(f"f_{name}") for name, fact in runtime.sign_in_facts.items()}
+        live = runtime.sessions.live_count(attempt.user_id, runtime.clock.now())
+        found = runtime.users.locked(attempt.user_id, live, *facts.values())
+        if found is None or attempt.verified_hash not in (None, found[1]["stored_hash"]):
+            self.refuse(InvalidCredentials(), attempt.client, user_id=attempt.user_id)
+        user, row = found
+        return replace(attempt, facts={name: row[f"f_{name}"] for name in facts}), user, row["live_sessions"]
+
+    def _wait(self, attempt: LoginAttempt, error: ChallengeRequired) -> NoReturn:
+        """Keep the attempt, for good, and raise `error` with the token by which it goes on."""
+        runtime = self._runtime
+        token, seconds = runtime.get(PendingSignIns).keep(attempt, error.challenges)
+        runtime.events.emit(
+            SignInChallenged(user_id=attempt.user_id, client=attempt.client, at=runtime.clock.now(), challenges=error.challenges)
+        )
+        runtime.commit()
+        error.extensions |= {"challenge_token": token, "expires_in": seconds}
+        raise error
+
+    def resume(self, token: str, method: str, answer: Answer, client: Client) -> SignIn:
+        """Go on with a sign-in that waits. `ChallengeInvalid`, `ValidationError` for a method it was not asked for, what the method
+        or a gate raises. A wrong answer does not use the token up; guesses are counted per account by the entry checks.
+        """
+        runtime, pending = self._runtime, self._runtime.get(PendingSignIns)
+        waiting = pending.look(token, client)
+        if method not in waiting.challenges or method not in runtime.challenge_methods:
+            raise ValidationError.one("method", "method_unknown", f"This sign-in asks for: {', '.join(waiting.challenges)}.")
+        attempt = waiting.attempt
+        entry = Entry("challenge", client, account=str(attempt.user_id), user_id=attempt.user_id)
+        runtime.enter(entry)
+        user = runtime.users.view(attempt.user_id)
+        if user is None:
+            self.refuse(InvalidCredentials(), client, user_id=attempt.user_id)
+        answered = runtime.challenge_methods[method](attempt, user, answer)
+        runtime.passed(entry)
+        pending.take(token)
+        return self.finish(replace(answered, answered=(*answered.answered, method)))
 
     def _end_oldest(self, key: Key, newest: SessionState) -> None:
         now, keep = self._runtime.clock.now(), self._runtime.setting(SessionSettings).max_per_user

@@ -89,9 +89,11 @@ class OneTimeStore:
         now: datetime,
         code: bool = False,
         data: Mapping[str, Any] | None = None,
+        void_older: bool = True,
     ) -> Issued:
-        """A new token; older ones of this purpose for the account (or, without one, the address) are void."""
-        self.void(purpose, user_id=user_id, address=address)
+        """A new token; older ones of this purpose for the account (or, without one, the address) are void unless told otherwise."""
+        if void_older:
+            self.void(purpose, user_id=user_id, address=address)
         token = secrets.token_urlsafe(32)
         digits = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}" if code else None
         values = {

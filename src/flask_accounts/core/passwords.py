@@ -37,6 +37,9 @@ class PasswordSettings(Settings):
     """Fewest characters of a new password. 8 is ASVS 6.2.1; SP 800-63B-4 asks for 15 where the password is the only factor."""
     context_words: tuple[str, ...] = ()
     """Words a password may not be made of, such as the names of the company and the product (ASVS 6.2.11)."""
+    check_at_sign_in: bool = False
+    """Ask the policy at sign-in too: who signs in with a password that it refuses by now (it has become known, or the rules are
+    stricter) must choose another first, by the challenge `password_change`. Reads the account once more."""
     memory_cost: int = Field(default=19_456, ge=8_192)
     """Memory of one Argon2id hash, in KiB."""
     time_cost: int = Field(default=2, ge=1)

@@ -12,7 +12,7 @@ from .aside import Aside
 from .clock import Clock
 from .errors import ConfigurationError
 from .events import Client, EventBus, Key
-from .gates import Entry, EntryCheck, EntryPass, Gate
+from .gates import ChallengeMethod, Completion, Entry, EntryCheck, EntryPass, Fact, Gate, Restore
 from .letters import Letters
 from .mail import MailRoom
 from .one_time import OneTimeStore
@@ -42,7 +42,6 @@ class Runtime:
         sessions: SessionStore,
         events: EventBus,
         hasher: BoundedHasher,
-        password_checks: Sequence[PasswordCheck],
         mail: MailRoom,
         letters: Letters,
         one_time: OneTimeStore | None,
@@ -59,12 +58,18 @@ class Runtime:
         self.sessions = sessions
         self.events = events
         self.hasher = hasher
-        self.password_checks: tuple[PasswordCheck, ...] = tuple(password_checks)
+        self.password_checks: tuple[PasswordCheck, ...] = ()
+        self.slow_password_checks: tuple[PasswordCheck, ...] = ()
+        """Those that ask somebody else, and only about passwords that nothing else is wrong with."""
         self.aside: Aside = Aside(users)
         """Transactions beside the request's, for counters."""
         self.entry_checks: tuple[EntryCheck, ...] = ()
         self.entry_passes: tuple[EntryPass, ...] = ()
+        self.sign_in_facts: dict[str, Fact] = {}
+        self.restores: tuple[Restore, ...] = ()
         self.gates: tuple[Gate, ...] = ()
+        self.challenge_methods: dict[str, ChallengeMethod] = {}
+        self.completions: tuple[Completion, ...] = ()
         self.mail = mail
         self.letters = letters
         self._one_time = one_time
@@ -80,6 +85,7 @@ class Runtime:
         self._models = models
         self._purgers: list[Callable[[], int]] = []
         self._erasers: list[Callable[[Key], None]] = []
+        self._exporters: dict[str, Callable[[Key], Any]] = {}
         self._services: dict[type[Any], object] = {}
 
     def provide(self, kind: type[ServiceT], service: ServiceT) -> None:
@@ -106,15 +112,29 @@ class Runtime:
         *,
         entry_checks: Sequence[EntryCheck] = (),
         entry_passes: Sequence[EntryPass] = (),
+        sign_in_facts: Mapping[str, Fact] | None = None,
+        restores: Sequence[Restore] = (),
         gates: Sequence[Gate] = (),
+        challenge_methods: Mapping[str, ChallengeMethod] | None = None,
+        completions: Sequence[Completion] = (),
+        password_checks: Sequence[PasswordCheck] = (),
+        slow_password_checks: Sequence[PasswordCheck] = (),
+        export: Mapping[str, Callable[[Key], Any]] | None = None,
         erase: Callable[[Key], None] | None = None,
         purge: Callable[[], int] | None = None,
         conceals_accounts: bool = False,
     ) -> None:
-        """Plug a feature into the pipelines: its checks, its gates, its part of deleting an account and of purging. At start only."""
+        """Plug a feature into the pipelines: its checks, its gates, its part of exporting, deleting and purging. At start only."""
         self.entry_checks += tuple(entry_checks)
         self.entry_passes += tuple(entry_passes)
+        self.sign_in_facts |= sign_in_facts or {}
+        self.restores += tuple(restores)
         self.gates += tuple(gates)
+        self.challenge_methods |= challenge_methods or {}
+        self.completions += tuple(completions)
+        self.password_checks += tuple(password_checks)
+        self.slow_password_checks += tuple(slow_password_checks)
+        self._exporters |= export or {}
         self.conceals_accounts = self.conceals_accounts or conceals_accounts
         if erase:
             self._erasers.append(erase)
@@ -137,6 +157,11 @@ class Runtime:
             self._one_time.delete_all(key)
         for eraser in self._erasers:
             eraser(key)
+
+    def export(self, key: Key) -> dict[str, Any]:  # JSON values
+        """Everything stored about an account, without secrets: one part from each that stores something."""
+        found = {name: exporter(key) for name, exporter in self._exporters.items()}
+        return {name: part for name, part in found.items() if part is not None}
 
     def enter(self, entry: Entry) -> None:
         """Ask every entry check; the first to refuse raises."""
@@ -170,9 +195,15 @@ class Runtime:
         """Words that make a password guessable here."""
         return self.setting(PasswordSettings).context_words
 
+    def check_password(self, password: str, *, email: str | None, username: str | None, field: str = "password") -> None:
+        """Raise `ValidationError` on `field` if the policy refuses a password that is to be set."""
+        context = PasswordContext(email, username, self.context_words)
+        check_password(password, context, self.password_checks, field=field)
+        check_password(password, context, self.slow_password_checks, field=field)
+
     def new_password_hash(self, password: str, *, email: str | None, username: str | None, field: str = "password") -> str:
         """The hash of a password that is to be set; `ValidationError` on `field` if the policy refuses it."""
-        check_password(password, PasswordContext(email, username, self.context_words), self.password_checks, field=field)
+        self.check_password(password, email=email, username=username, field=field)
         return self.hasher.hash(password)
 
     def show(self, user: Any) -> dict[str, Any]:  # an object of the host's class, a view or a key; JSON values

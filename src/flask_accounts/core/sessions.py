@@ -18,6 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .events import Client, Key
@@ -243,6 +244,25 @@ class SessionStore:
         own = [self._table.c[name].label(f"s_{name}") for name in _COLUMNS]
         statement = sa.select(*own).where(self._live(key, now)).order_by(self._table.c.last_used_at.desc(), self._table.c.id.desc())
         return [_state(row) for row in self._users.execute(statement).mappings()]
+
+    def export(self, key: Key) -> list[dict[str, Any]]:  # JSON values
+        """What the rows of the account's sessions say, those that have ended too."""
+        own = [self._table.c[name].label(f"s_{name}") for name in _COLUMNS]
+        statement = sa.select(*own).where(self._table.c.user_id == key).order_by(self._table.c.id)
+        shown = (
+            "id",
+            "created_at",
+            "authenticated_at",
+            "last_used_at",
+            "expires_at",
+            "ended_at",
+            "amr",
+            "ip_address",
+            "user_agent",
+        )
+        states = [_state(row) for row in self._users.execute(statement).mappings()]
+        exported: list[dict[str, Any]] = to_jsonable_python([{name: getattr(state, name) for name in shown} for state in states])
+        return exported
 
     def delete_all(self, key: Key) -> None:
         """Remove every session row of the account (it is being deleted)."""

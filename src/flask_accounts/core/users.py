@@ -14,6 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from pydantic_core import to_jsonable_python
 from sqlalchemy.exc import IntegrityError
 
 from .errors import EmailTaken, NotFound, UsernameTaken
@@ -243,6 +244,15 @@ class UserStore:
         if email is not None:
             return self.c["email"], email_form(email)
         return self.c["username_normalized"], folded(username or "")
+
+    def export(self, key: Key) -> dict[str, Any] | None:  # JSON values
+        """The account's own columns but the password's hash, with its roles; JSON-ready."""
+        view = self.view(key)
+        if view is None:
+            return None
+        values = {name: getattr(view, name) for name in self._columns}
+        exported: dict[str, Any] = to_jsonable_python({**values, "roles": view.roles}, fallback=str)
+        return exported
 
     # Lists
 

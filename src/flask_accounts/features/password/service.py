@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from ...core.errors import InvalidCredentials, NotFound
+from ...core.errors import ChallengeInvalid, FieldProblem, InvalidCredentials, NotFound, ValidationError
 from ...core.events import Client, Key, PasswordChanged, SessionEnded
 from ...core.feature import Service
-from ...core.gates import Entry, LoginAttempt
+from ...core.gates import Answer, Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
-from ...core.policies import PasswordContext, check_password, email_form, folded
+from ...core.passwords import PasswordSettings
+from ...core.policies import email_form, folded
 from ...core.users import Credentials, UserView
 
 
@@ -32,7 +34,40 @@ class PasswordService(Service):
         if verified is None:
             pipeline.refuse(InvalidCredentials(), client, user_id=found.user_id if found else None, login=login)
         self.runtime.passed(entry)
-        return pipeline.finish(LoginAttempt(verified.user_id, ("pwd",), client, verified_hash=verified.password_hash))
+        attempt = LoginAttempt(verified.user_id, ("pwd",), client, verified_hash=verified.password_hash)
+        if self.runtime.setting(PasswordSettings).check_at_sign_in:
+            attempt = replace(attempt, problems=self._problems(verified.user_id, password))
+        return pipeline.finish(attempt)
+
+    def renew(self, attempt: LoginAttempt, user: UserView, answer: Answer) -> LoginAttempt:
+        """Answer `password_change`: put the new password in place of the one the policy does not accept any more."""
+        if answer.new_password is None:
+            raise ValidationError.one("new_password", "missing", "Field required")
+        stored = self.runtime.users.credentials(user.key)
+        if stored is None or stored.password_hash != attempt.verified_hash:
+            raise ChallengeInvalid
+        if self.runtime.hasher.verify(answer.new_password, stored.password_hash):
+            raise ValidationError.one("new_password", "password_unchanged", "The new password is the present one.")
+        self._replace(
+            user.key,
+            stored.password_hash,
+            answer.new_password,
+            actor=user.key,
+            client=attempt.client,
+            keep=None,
+            field="new_password",
+        )
+        renewed = self.runtime.users.credentials(user.key)
+        return replace(attempt, verified_hash=renewed.password_hash if renewed else None, problems=())
+
+    def _problems(self, key: Key, password: str) -> tuple[FieldProblem, ...]:
+        user = self.runtime.users.view(key)
+        try:
+            if user is not None:
+                self.check(password, user)
+        except ValidationError as error:
+            return error.problems
+        return ()
 
     def confirm(self, key: Key, password: str, client: Client, *, action: str) -> Credentials:
         """The account's credentials, if `password` is right; `InvalidCredentials` if not."""
@@ -60,9 +95,7 @@ class PasswordService(Service):
 
     def check(self, password: str, user: UserView, *, field: str = "password") -> None:
         """Raise `ValidationError` if the policy would refuse `password` for the account."""
-        runtime = self.runtime
-        context = PasswordContext(user.email, user.username, runtime.context_words)
-        check_password(password, context, runtime.password_checks, field=field)
+        self.runtime.check_password(password, email=user.email, username=user.username, field=field)
 
     def remove(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Make an account's password useless and end all its sessions; its owner must recover. `NotFound`."""

@@ -1,0 +1,53 @@
+"""POST /challenge: a sign-in whose credential was right, but not enough, goes on.
+
+Which challenges there are is for gates to say, and how each is answered for the features that bring them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from ...core.challenges import ChallengeSettings
+from ...core.errors import ChallengeInvalid, ChallengeRequired, TooManyRequests
+from ...core.feature import Feature
+from ...core.gates import Answer
+from ...core.http import PUBLIC, Call, Reply, Route
+from ...core.login import LoginPipeline, token_reply
+from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
+from ...core.schemas import Input, Password, TokenResponse
+from ...core.settings import Settings
+
+
+class ChallengeSchema(Input):
+    """The token of a sign-in that waits, and the answer to one of its challenges."""
+
+    challenge_token: str = Field(max_length=128)
+    method: str = Field(max_length=32)
+    """One of the answer's `challenges`."""
+    code: str | None = Field(default=None, max_length=64)
+    """For methods that ask for a code."""
+    new_password: Password | None = None
+    """For `password_change`."""
+
+
+def challenge(call: Call[ChallengeSchema]) -> Reply:
+    """Answer a challenge, and so go on with a sign-in."""
+    body = call.body
+    answer = Answer(body.code, body.new_password.get_secret_value() if body.new_password else None)
+    return token_reply(call, call.runtime.get(LoginPipeline).resume(body.challenge_token, body.method, answer, call.client))
+
+
+class Challenges(Feature):
+    """Sign-ins of more than one step."""
+
+    name: ClassVar[str] = "challenges"
+    settings: ClassVar[tuple[type[Settings], ...]] = (ChallengeSettings,)
+    tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
+    auth_routes: ClassVar[tuple[Route, ...]] = (
+        Route(
+            method="POST", path="/challenge", view=challenge, access=PUBLIC, body=ChallengeSchema,
+            answers={200: TokenResponse}, errors=(ChallengeInvalid, ChallengeRequired, TooManyRequests),
+        ),
+    )  # fmt: skip
