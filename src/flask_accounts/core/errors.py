@@ -233,7 +233,7 @@ class ChallengeRequired(AuthenticationError):
     title: ClassVar[str] = "One more step is needed to sign in."
     bearer_error: ClassVar[str | None] = None
 
-    def __init__(self, challenges: Sequence[str], detail: str | None = None, **extensions: Any) -> None:  # JSON values
+    def __init__(self, challenges: Sequence[str] = (), detail: str | None = None, **extensions: Any) -> None:  # JSON values
         self.challenges: tuple[str, ...] = tuple(challenges)
         super().__init__(detail, challenges=list(challenges), **extensions)
 

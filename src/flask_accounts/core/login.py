@@ -76,9 +76,9 @@ class LoginPipeline:
         runtime = self._runtime
         now = runtime.clock.now()
         attempt, user, live = self._read(attempt)
-        # Each is asked, whatever the others say.
-        if any([restore(attempt, user) for restore in runtime.restores]):
-            attempt, user, live = self._read(attempt)
+        for restore in runtime.restores:
+            if restore(attempt, user):
+                attempt, user, live = self._read(attempt)
         try:
             for gate in (active_gate, *runtime.gates):
                 gate(attempt, user)
