@@ -301,7 +301,7 @@ def test_a_token_of_nobody_is_refused(host: Site, subject: str) -> None:
 
 
 def test_expired_rows_of_minted_tokens_are_purged(host: Site) -> None:
-    token = mint(host, host.user(ANN))
+    token = mint(host, host.user(ANN, email_verified=True))
     with host.app.app_context():
         host.accounts.sessions.revoke_token(fje.decode_token(token))
         host.db.session.commit()

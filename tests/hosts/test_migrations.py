@@ -20,11 +20,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from flask_accounts import Accounts, SessionMixin, UserMixin, UuidKeyMixin
 from flask_accounts.testing import AccountsTesting
 from tests.hosts.conftest import MakeApp
+from tests.inventory import TABLES
 
 # The env.py that Flask-Migrate writes asks Flask-SQLAlchemy in its old way first.
 pytestmark = pytest.mark.filterwarnings("ignore:'get_engine' is deprecated:DeprecationWarning")
 
-OURS = {"accounts_sessions", "accounts_revoked_tokens", "accounts_roles", "accounts_user_roles"}
+OURS = TABLES
 
 
 def default(db: SQLAlchemy) -> dict[str, Any]:

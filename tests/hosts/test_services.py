@@ -53,8 +53,8 @@ def test_services_flush_and_the_caller_commits(site: Site) -> None:
         site.accounts.sessions.open(user)
         site.db.session.commit()
 
-    assert rows(site) == {
-        "users": 1, "accounts_roles": 1, "accounts_user_roles": 1, "accounts_sessions": 1, "accounts_revoked_tokens": 0,
+    assert {name: count for name, count in rows(site).items() if count} == {
+        "users": 1, "accounts_roles": 1, "accounts_user_roles": 1, "accounts_sessions": 1,
     }  # fmt: skip
     assert site.login(ANN).status_code == 200
 
@@ -358,7 +358,7 @@ def test_listing_and_ending_sessions(site: Site) -> None:
 
 
 def test_sessions_end_by_themselves(site: Site) -> None:
-    ann = site.user(ANN)
+    ann = site.user(ANN, email_verified=True)
     site.testing.sign_in(ann)
     site.testing.clock.move(timedelta(days=14))
     with site.app.app_context():

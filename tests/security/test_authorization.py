@@ -18,20 +18,23 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PUBLIC = {
     # Signing up and in, and what takes another credential than the access token
     "POST /api/auth/login", "POST /api/auth/register", "POST /api/users/", "POST /api/auth/refresh", "POST /api/auth/logout",
-    "DELETE /api/auth/logout",
+    "DELETE /api/auth/logout", "POST /api/auth/challenge",
+    # Proofs that travel by mail
+    "POST /api/auth/email/verify", "POST /api/auth/email/verify/resend", "POST /api/auth/password/forgot", "POST /api/auth/password/reset",
     # The contract
     "GET /api/auth/openapi.json", "GET /api/auth/docs", "GET /api/auth/docs/<name>",
 }  # fmt: skip
 OWN = {
     # What a person may do to the own account
     "GET /api/auth/me", "PATCH /api/auth/me", "DELETE /api/auth/me", "GET /api/auth/sessions", "DELETE /api/auth/sessions",
-    "DELETE /api/auth/sessions/<session_id>", "POST /api/auth/reauthenticate", "POST /api/auth/password/change",
+    "DELETE /api/auth/sessions/<session_id>", "POST /api/auth/reauthenticate", "POST /api/auth/password/change", "GET /api/auth/me/events",
     "GET /api/users/<user_id>", "PUT /api/users/<user_id>", "PATCH /api/users/<user_id>", "DELETE /api/users/<user_id>",
 }  # fmt: skip
 ADMINISTRATIVE = {
     "GET /api/users/", "GET /api/users/<user_id>/sessions", "DELETE /api/users/<user_id>/sessions", "POST /api/users/<user_id>/disable",
     "POST /api/users/<user_id>/enable", "PUT /api/users/<user_id>/roles", "GET /api/users/roles", "POST /api/users/roles",
-    "PATCH /api/users/roles/<name>", "DELETE /api/users/roles/<name>",
+    "PATCH /api/users/roles/<name>", "DELETE /api/users/roles/<name>", "POST /api/users/<user_id>/password-reset",
+    "POST /api/users/<user_id>/unlock", "GET /api/users/events", "GET /api/users/<user_id>/events",
 }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ class UserView:
             return self.key
         if name.startswith("_") or name in NEVER_SHOWN:
             raise AttributeError(name)
-        found = getattr(self._store.model, name, None)
+        found = getattr(self._store.model, name)
         if isinstance(found, property) and found.fget:
             return found.fget(self)
         return getattr(self._store.get(self.key), name)

@@ -24,7 +24,15 @@ def test_the_list_has_every_role_and_every_permission_there_is(make_site: MakeSi
     body = admin.get(ROLES).get_json()
 
     assert body["roles"] == [{"name": "admin", "description": "Administers accounts.", "permissions": ["*"]}]
-    assert set(body["permissions"]) == {"*", "users:read", "users:write", "roles:read", "roles:write", "posts:publish"}
+    assert set(body["permissions"]) == {
+        "*",
+        "users:read",
+        "users:write",
+        "roles:read",
+        "roles:write",
+        "audit:read",
+        "posts:publish",
+    }
 
 
 def test_a_role_is_made_changed_and_deleted(admin: FlaskClient) -> None:

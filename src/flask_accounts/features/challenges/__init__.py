@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from ...core.challenges import ChallengeSettings
 from ...core.errors import ChallengeInvalid, ChallengeRequired, TooManyRequests
@@ -26,16 +26,17 @@ class ChallengeSchema(Input):
     challenge_token: str = Field(max_length=128)
     method: str = Field(max_length=32)
     """One of the answer's `challenges`."""
-    code: str | None = Field(default=None, max_length=64)
+    # Factories and not defaults: null answers nothing.
+    code: str = Field(default_factory=str, max_length=64)
     """For methods that ask for a code."""
-    new_password: Password | None = None
+    new_password: Password = Field(default_factory=lambda: SecretStr(""))
     """For `password_change`."""
 
 
 def challenge(call: Call[ChallengeSchema]) -> Reply:
     """Answer a challenge, and so go on with a sign-in."""
     body = call.body
-    answer = Answer(body.code, body.new_password.get_secret_value() if body.new_password else None)
+    answer = Answer(body.code or None, body.new_password.get_secret_value() or None)
     return token_reply(call, call.runtime.get(LoginPipeline).resume(body.challenge_token, body.method, answer, call.client))
 
 

@@ -26,22 +26,23 @@ class EmailVerificationService(Service):
 
     def hear(self, event: Event) -> None:
         """Send what an event calls for."""
-        if self.settings.mode == "off":
+        if self.settings.mode == "off" or event.user_id is None:
             return
         if isinstance(event, UserRegistered | EmailChanged):
-            self.send(event.user_id, client=event.client)
+            self.send(event.user_id, client=event.client, void_older=isinstance(event, EmailChanged))
         elif isinstance(event, RegistrationRepeated):
             self._tell_existing(event)
 
-    def send(self, user: Any, *, client: Client | None = None) -> None:
-        """Mail a link and a code to the account's address, unless it is verified already. Older ones are void."""
+    def send(self, user: Any, *, client: Client | None = None, void_older: bool = True) -> None:
+        """Mail a link and a code to the account's address, unless it is verified already. Older ones, if there can be any, are void."""
         runtime = self.runtime
         view = user if isinstance(user, UserView) else runtime.users.view(runtime.users.key_of(user))
         if view is None or view.email_verified or not (runtime.mail.available or self.settings.mode == "required"):
             return
         issued = runtime.one_time.issue(
-            PURPOSE, user_id=view.key, address=view.email, lifetime=self.settings.lifetime, now=runtime.clock.now(), code=True
-        )
+            PURPOSE, user_id=view.key, address=view.email, lifetime=self.settings.lifetime, now=runtime.clock.now(), code=True,
+            void_older=void_older,
+        )  # fmt: skip
         runtime.write(
             "verify_email", view, client=client, token=issued.token, code=issued.code,
             link=runtime.letters.link(self.settings.link_path, issued.token), minutes=int(self.settings.lifetime.total_seconds() // 60),
