@@ -99,4 +99,4 @@ def test_schemathesis_finds_nothing(role: str, address: str, tmp_path: Path) -> 
     )
 
     assert result.returncode == 0, result.stdout[-20_000:] + result.stderr[-5_000:]
-    assert "Tested: 28" in result.stdout
+    assert "Tested: 38" in result.stdout
