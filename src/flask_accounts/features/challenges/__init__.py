@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 
 from ...core.challenges import ChallengeSettings
-from ...core.errors import ChallengeInvalid, ChallengeRequired, TooManyRequests
+from ...core.errors import ChallengeInvalid, ChallengeRequired, InvalidCredentials, PasswordChangeRequired, TooManyRequests
 from ...core.feature import Feature
 from ...core.gates import Answer
 from ...core.http import PUBLIC, Call, Reply, Route
@@ -49,6 +49,6 @@ class Challenges(Feature):
     auth_routes: ClassVar[tuple[Route, ...]] = (
         Route(
             method="POST", path="/challenge", view=challenge, access=PUBLIC, body=ChallengeSchema,
-            answers={200: TokenResponse}, errors=(ChallengeInvalid, ChallengeRequired, TooManyRequests),
+            answers={200: TokenResponse}, errors=(ChallengeInvalid, ChallengeRequired, PasswordChangeRequired, InvalidCredentials, TooManyRequests),
         ),
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.errors import AccountDisabled, InvalidCredentials, TooManyRequests
+from ...core.errors import AccountDisabled, ChallengeRequired, InvalidCredentials, PasswordChangeRequired, TooManyRequests
 from ...core.http import PUBLIC, Call, Reply, Route
 from ...core.login import LoginPipeline, token_reply
 from ...core.schemas import TokenResponse
@@ -44,7 +44,8 @@ def change_password(call: Call[ChangePasswordSchema]) -> Reply:
 ROUTES = (
     Route(
         method="POST", path="/login", view=login, access=PUBLIC, body=LoginSchema,
-        answers={200: TokenResponse}, errors=(InvalidCredentials, AccountDisabled, TooManyRequests),
+        answers={200: TokenResponse},
+        errors=(InvalidCredentials, AccountDisabled, ChallengeRequired, PasswordChangeRequired, TooManyRequests),
     ),
     Route(
         method="POST", path="/reauthenticate", view=reauthenticate, body=ReauthenticateSchema,
