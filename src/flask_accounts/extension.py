@@ -34,7 +34,7 @@ from .core.http import ROUTE, Route, build_blueprint
 from .core.identity import current_user, guard, token_check
 from .core.letters import Letters
 from .core.login import LoginPipeline
-from .core.mail import CallableMailer, Mailer, MailRoom, MailSettings, Message, default_mailer
+from .core.mail import CallableMailer, Mailer, MailRoom, MailSettings, Message
 from .core.models import UserMixin, UuidKeyMixin, build_model, check_user_model
 from .core.one_time import OneTimeStore, OneTimeTokenMixin
 from .core.openapi import Mounted, access_text, document
@@ -269,7 +269,7 @@ class Accounts:
             sessions=SessionStore(users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, idle),
             events=events,
             hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
-            mail=MailRoom(self._mailer or default_mailer(app, mail), events, app, mail),
+            mail=MailRoom(self._mailer, events, app, mail),
             letters=Letters(app, mail, packages),
             one_time=self._one_time(app, users),
             clock=self._clock,

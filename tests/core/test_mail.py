@@ -10,6 +10,7 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_accounts import Accounts, Message
+from flask_accounts.core.events import MailFailed
 from flask_accounts.core.mail import ConsoleMailer, MailRoom, MailSettings
 from tests.conftest import KEY, Site
 
@@ -60,6 +61,24 @@ def test_without_a_mailer_a_mail_is_told_as_failed_with_the_remedy(site: Site, c
         site.db.session.commit()
 
     assert "ACCOUNTS_MAIL_HOST" in caplog.text
+
+
+def test_each_receiver_is_told_of_a_failed_mail_whatever_another_does(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+
+    def broken(sender: Flask, event: MailFailed) -> None:
+        raise ValueError("a receiver's mistake")
+
+    async def later(sender: Flask, event: MailFailed) -> None:
+        told.append(event.kind)
+
+    signal = MailFailed.signal
+    with signal.connected_to(broken, sender=site.app), signal.connected_to(later, sender=site.app), site.app.app_context():
+        room(site, None).send(HELLO)
+        site.db.session.commit()
+
+    assert told == ["message"]
+    assert "A receiver of mail.failed failed." in caplog.text
 
 
 def test_the_hosts_function_is_a_mailer() -> None:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import trustme
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from pydantic import SecretStr
 
 from flask_accounts.core.events import Event, MailFailed
 from flask_accounts.core.mail import MailRoom, MailSettings, Message, SmtpMailer
 from tests.conftest import Site
+from tests.mailing import server
 
 HELLO = Message(to="ann@example.com", subject="Grüße", text="A text", html="<p>A text</p>", kind="hello")
-
-
-class Inbox:
-    """Keeps what a server is given."""
-
-    def __init__(self) -> None:
-        self.envelopes: list[Any] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # the library's name
-        self.envelopes.append(envelope)
-        return "250 OK"
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +29,6 @@ def trusting(authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     authority.configure_trust(context)
     return context
-
-
-@contextmanager
-def server(authority: trustme.CA | None = None, **kwargs: Any) -> Iterator[tuple[Inbox, int]]:
-    inbox = Inbox()
-    if authority is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
-        kwargs["tls_context"] = context
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=port, **kwargs)
-    controller.start()
-    try:
-        yield inbox, port
-    finally:
-        controller.stop()
 
 
 def settings(port: int, **kwargs: Any) -> MailSettings:
@@ -77,6 +45,14 @@ def test_text_and_html_arrive(site: Site) -> None:
     assert envelope.rcpt_tos == ["ann@example.com"]
     assert b"multipart/alternative" in envelope.content
     assert b"Auto-Submitted: auto-generated" in envelope.content
+
+
+def test_an_international_domain_is_sent_in_ascii() -> None:
+    with server(enable_SMTPUTF8=False) as (inbox, port):
+        SmtpMailer(settings(port)).send(Message(to="ann@straße.example", subject="Hello", text="A text"))
+
+    assert [envelope.rcpt_tos for envelope in inbox.envelopes] == [["ann@xn--strae-oqa.example"]]
+    assert inbox.mails[0]["To"] == "ann@xn--strae-oqa.example"
 
 
 def test_starttls_verifies_the_server(authority: trustme.CA, trusting: ssl.SSLContext) -> None:

@@ -340,6 +340,15 @@ def install(db: SQLAlchemy) -> None:
                     _carry_out(action, item, session)
 
 
+def tell(app: Flask, event: Event) -> None:
+    """Send `event` to its receivers at once, whatever becomes of the transaction; what one raises is logged and stops nobody."""
+    for receiver in event.signal.receivers_for(app):
+        try:
+            _send(app, receiver, event)
+        except Exception:
+            logger.exception("A receiver of %s failed.", event.name)
+
+
 def _actions(item: Event | Callable[[], Any]) -> list[Callable[[], Any]]:
     """What is to be done about `item`: one call for each receiver, so that one's mistake is not another's loss."""
     if not isinstance(item, Event):

@@ -3,7 +3,7 @@
 `MailRoom.send` takes a message inside a transaction; once that has committed, a small bounded pool of
 threads hands it to the mailer, again with growing pauses if the mailer fails. A mail server that is
 down neither slows nor fails a request. What could not be sent is logged (without the text: it may hold
-a token) and told by the `MailFailed` signal.
+a token) and told by the `MailFailed` signal. When the process ends, what waits gets a few seconds to leave.
 
 An own mailer is an object with `send(message)`, or a callable that takes the message: hand it to
 Celery, RQ or a provider's API, and set `ACCOUNTS_MAIL_BACKGROUND = False` if it is fast by itself.
@@ -11,24 +11,34 @@ Celery, RQ or a provider's API, and set `ACCOUNTS_MAIL_BACKGROUND = False` if it
 
 from __future__ import annotations
 
+import atexit
 import logging
-import queue
+import os
 import smtplib
 import ssl
 import threading
-from collections.abc import Callable
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
+from functools import cached_property, partial
 from typing import ClassVar, Literal, Protocol
 
+import email_validator
 from flask import Flask
 from pydantic import Field, SecretStr, model_validator
 
-from .events import EventBus, MailFailed
+from .events import EventBus, MailFailed, tell
 from .settings import Settings
 
 logger: logging.Logger = logging.getLogger("flask_accounts.mail")
+
+HEADERS: Mapping[str, str] = {"Auto-Submitted": "auto-generated"}
+"""Of every mail: no vacation notes in return (RFC 3834)."""
+IDLE = 1.0
+"""Seconds a thread waits for another message before it ends."""
 
 
 class MailSettings(Settings):
@@ -37,9 +47,9 @@ class MailSettings(Settings):
     prefix: ClassVar[str] = "mail"
 
     backend: Literal["auto", "smtp", "console", "none"] = "auto"
-    """`smtp`, `console` (the log), or `none`; `auto` is `smtp` where a host is set, else `console` in debug mode, else `none`."""
+    """`smtp`, `console` (the log), or `none`; `auto` is `smtp` where a host is set, else the app's Flask-Mailman or Flask-Mail, else `console` in debug mode, else `none`."""
     sender: str = "accounts@localhost"
-    """The address in `From`, or `Name <address>`."""
+    """The address in `From`, or `Name <address>`. Flask-Mailman and Flask-Mail use their own `MAIL_DEFAULT_SENDER` unless this is set."""
     host: str | None = None
     """The SMTP server."""
     port: int = Field(default=587, ge=1, le=65535)
@@ -64,6 +74,8 @@ class MailSettings(Settings):
     """How often sending one message is tried."""
     pause: float = Field(default=2.0, ge=0)
     """Seconds before the second try; doubled before each further one."""
+    exit_patience: float = Field(default=5.0, ge=0)
+    """Seconds that messages still waiting get to leave when the process ends; the rest is given up, and told."""
 
     @model_validator(mode="after")
     def _fits(self) -> MailSettings:
@@ -90,12 +102,24 @@ class Message:
             if not value.isprintable():
                 raise ValueError(f"The {name} of a mail may not hold line breaks or control characters.")
 
+    @property
+    def recipient(self) -> str:
+        """`to` with its domain in ASCII (IDNA 2008), so that servers without SMTPUTF8 take it."""
+        if self.to.isascii():
+            return self.to
+        try:
+            checked = email_validator.validate_email(self.to, check_deliverability=False, test_environment=True)
+        except email_validator.EmailNotValidError:
+            return self.to
+        return f"{checked.local_part}@{checked.ascii_domain}"
+
     def to_email(self, sender: str) -> EmailMessage:
         """The message as the standard library's `EmailMessage`: text, and HTML beside it if there is any."""
         email = EmailMessage()
-        email["Subject"], email["From"], email["To"] = self.subject, sender, self.to
+        email["Subject"], email["From"], email["To"] = self.subject, sender, self.recipient
         email["Date"], email["Message-ID"] = formatdate(), make_msgid(domain="flask-accounts.invalid")
-        email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notes in return
+        for name, value in HEADERS.items():
+            email[name] = value
         email.set_content(self.text)
         if self.html is not None:
             email.add_alternative(self.html, subtype="html")
@@ -134,7 +158,7 @@ class SmtpMailer:
 
     def __init__(self, settings: MailSettings, *, context: ssl.SSLContext | None = None) -> None:
         self._settings = settings
-        self._context = context or ssl.create_default_context()
+        self._given = context
 
     def send(self, message: Message) -> None:
         """One connection, one message; raises `OSError` or `smtplib.SMTPException`."""
@@ -143,6 +167,10 @@ class SmtpMailer:
                 password = self._settings.password.get_secret_value() if self._settings.password else ""
                 server.login(self._settings.username, password)
             server.send_message(message.to_email(self._settings.sender))
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        return self._given or ssl.create_default_context()
 
     def _connect(self) -> smtplib.SMTP:
         settings = self._settings
@@ -171,25 +199,71 @@ class CallableMailer:
 
 
 class FlaskMailMailer:
-    """The host's own Flask-Mail or Flask-Mailman, which have the same message class in different places."""
+    """The host's own Flask-Mail: its server, its sender, its signal."""
 
-    def __init__(self, app: Flask, module: str) -> None:
-        self._app, self._module = app, module
+    def __init__(self, app: Flask, settings: MailSettings) -> None:
+        self._app, self._settings = app, settings
 
     def send(self, message: Message) -> None:
-        """Send by the extension's own configuration."""
-        import importlib
+        """Send by the extension's own configuration; it knows no timeout, so ours counts."""
+        import flask_mail
 
-        extension = importlib.import_module(self._module)
+        timeout = self._settings.timeout
+
+        class Connection(flask_mail.Connection):
+            def configure_host(self) -> smtplib.SMTP | smtplib.SMTP_SSL:
+                # As the extension does it, but for the timeout: a server that says nothing would keep our thread for ever.
+                mail = self.mail
+                host = (smtplib.SMTP_SSL if mail.use_ssl else smtplib.SMTP)(mail.server, mail.port or 0, timeout=timeout)
+                try:
+                    host.set_debuglevel(int(mail.debug))
+                    if mail.use_tls:
+                        host.starttls()
+                    if mail.username and mail.password:
+                        host.login(mail.username, mail.password)
+                except BaseException:
+                    host.close()
+                    raise
+                return host
+
         with self._app.app_context():
-            if self._module == "flask_mailman":
-                email = extension.EmailMultiAlternatives(subject=message.subject, body=message.text, to=[message.to])
-                if message.html is not None:
-                    email.attach_alternative(message.html, "text/html")
+            mail = self._app.extensions["mail"]
+            email = flask_mail.Message(
+                subject=message.subject, recipients=[message.recipient], body=message.text, html=message.html,
+                sender=_sender(self._settings, mail.default_sender), extra_headers=dict(HEADERS),
+            )  # fmt: skip
+            with Connection(mail) as connection:
+                email.send(connection)
+
+
+class FlaskMailmanMailer:
+    """The host's own Flask-Mailman: its backend, its server, its sender."""
+
+    def __init__(self, app: Flask, settings: MailSettings) -> None:
+        self._app, self._settings = app, settings
+
+    def send(self, message: Message) -> None:
+        """Send by the extension's own configuration; our timeout counts where it has none."""
+        import flask_mailman
+
+        with self._app.app_context():
+            mail = self._app.extensions["mailman"]
+            connection = mail.get_connection()
+            if getattr(connection, "timeout", 0) is None:
+                connection.timeout = self._settings.timeout
+            email = flask_mailman.EmailMultiAlternatives(
+                subject=message.subject, body=message.text, to=[message.recipient],
+                from_email=_sender(self._settings, mail.default_sender), headers=dict(HEADERS), connection=connection,
+            )  # fmt: skip
+            if message.html is not None:
+                email.attach_alternative(message.html, "text/html")
+            with connection:  # left to itself, it stays open where sending fails
                 email.send()
-            else:
-                mail = self._app.extensions["mail"]
-                mail.send(extension.Message(subject=message.subject, recipients=[message.to], body=message.text, html=message.html))
+
+
+def _sender(settings: MailSettings, default: str | tuple[str, str] | None) -> str | tuple[str, str]:
+    """Ours where it is set, else the extension's, else our default."""
+    return settings.sender if "sender" in settings.model_fields_set or default is None else default
 
 
 def default_mailer(app: Flask, settings: MailSettings) -> Mailer | None:
@@ -197,17 +271,20 @@ def default_mailer(app: Flask, settings: MailSettings) -> Mailer | None:
     if settings.backend == "smtp" or (settings.backend == "auto" and settings.host):
         return SmtpMailer(settings)
     if settings.backend == "auto":
-        for name, module in (("mailman", "flask_mailman"), ("mail", "flask_mail")):
+        for name, package, mailer in (("mailman", "flask_mailman", FlaskMailmanMailer), ("mail", "flask_mail", FlaskMailMailer)):
             found = app.extensions.get(name)
-            if found is not None and type(found).__module__.partition(".")[0] == module:
-                return FlaskMailMailer(app, module)
+            if found is not None and type(found).__module__.partition(".")[0] == package:
+                return mailer(app, settings)
     if settings.backend == "console" or (settings.backend == "auto" and app.debug):
         return ConsoleMailer()
     return None
 
 
 class MailRoom:
-    """Takes messages inside a transaction and sends them once it has committed."""
+    """Takes messages inside a transaction and sends them once it has committed.
+
+    Without a `mailer`, the one that the settings and the app's extensions call for.
+    """
 
     def __init__(
         self,
@@ -218,15 +295,22 @@ class MailRoom:
         *,
         wait: Callable[[float], object] | None = None,
     ) -> None:
-        self._mailer = mailer
+        self._given = mailer
         self._events = events
         self._app = app
         self._settings = settings
-        self._stopping = threading.Event()
-        self._wait = wait or self._stopping.wait
-        self._queue: queue.Queue[Message] = queue.Queue(settings.queue_size)
+        self._own_wait = wait
+        self._watched = False
+        self._begin()
+
+    def _begin(self) -> None:
+        """An empty room: at the start, and in a forked child, whose parent keeps its threads and sends what it has taken."""
+        self._changed = threading.Condition()
+        self._waiting: deque[Message] = deque()
+        self._sending: list[Message] = []
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._wait = self._own_wait or self._closing.wait
 
     @property
     def available(self) -> bool:
@@ -239,59 +323,121 @@ class MailRoom:
 
     def drain(self) -> None:
         """Wait until everything handed over so far has been sent or given up."""
-        self._queue.join()
+        with self._changed:
+            self._changed.wait_for(self._is_idle)
+
+    def close(self) -> None:
+        """Give what waits its last seconds, tell what did not leave, and take no more. Called when the process ends.
+
+        Pauses are cut short: a message that has failed already is tried once more.
+        """
+        with self._changed:
+            self._closing.set()
+            self._changed.wait_for(self._is_idle, timeout=self._settings.exit_patience)
+            left = [*self._sending, *self._waiting]
+            self._waiting.clear()
+        for message in left:
+            self._failed(message, "the process ended")
+
+    @property
+    def _mailer(self) -> Mailer | None:
+        # Not asked for at start: Flask-Mail may be put on the app after us.
+        if self._given is None:
+            self._given = default_mailer(self._app, self._settings)
+        return self._given
+
+    def _is_idle(self) -> bool:
+        return not self._waiting and not self._sending
 
     def _post(self, message: Message) -> None:
         if self._mailer is None:
             self._failed(message, "there is no mailer: set ACCOUNTS_MAIL_HOST, or pass Accounts(mailer=...)")
         elif not self._settings.background:
             self._deliver(message)
-        else:
-            try:
-                self._queue.put_nowait(message)
-            except queue.Full:
-                self._failed(message, "too many messages are waiting")
-            else:
-                self._start()
+        elif refusal := self._line_up(message):
+            self._failed(message, refusal)
 
-    def _start(self) -> None:
-        """Start a worker if there is room for one; they are made by the process that sends, so none is lost in a fork."""
-        with self._lock:
+    def _line_up(self, message: Message) -> str | None:
+        """Have `message` sent by a thread; why not, if it cannot be."""
+        with self._changed:
+            if self._closing.is_set():
+                return "the process ended"
+            if len(self._waiting) >= self._settings.queue_size:
+                return "too many messages are waiting"
+            self._waiting.append(message)
+            self._changed.notify_all()
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             if len(self._threads) < self._settings.workers:
                 thread = threading.Thread(target=self._work, name="flask_accounts.mail", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                try:
+                    thread.start()
+                except RuntimeError:  # no more threads on this machine, or none any more in this process
+                    if not self._threads:
+                        self._waiting.pop()
+                        return "no thread could be started"
+                else:
+                    self._threads.append(thread)
+            self._watch()
+            return None
+
+    def _watch(self) -> None:
+        """See to what waits when the process ends or forks; not before there is something to see to."""
+        if not self._watched:
+            self._watched = True
+            room = weakref.ref(self)  # the hooks cannot be taken back, so they must not keep the app
+            atexit.register(_with_room, room, MailRoom.close)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=partial(_with_room, room, MailRoom._begin))
 
     def _work(self) -> None:
         while True:
-            try:
-                message = self._queue.get(timeout=1.0)
-            except queue.Empty:
-                return  # the next message starts a worker anew
+            with self._changed:
+                if not self._changed.wait_for(lambda: self._waiting, timeout=IDLE):
+                    self._threads.remove(threading.current_thread())
+                    return  # the next message starts a thread anew
+                message = self._waiting.popleft()
+                self._sending.append(message)
             try:
                 self._deliver(message)
             finally:
-                self._queue.task_done()
+                with self._changed:
+                    self._sending.remove(message)
+                    self._changed.notify_all()
 
     def _deliver(self, message: Message) -> None:
         assert self._mailer is not None  # noqa: S101  # checked where it was taken
         tries = self._settings.attempts if self._settings.background else 1
-        for attempt in range(tries):
-            if attempt:
-                self._wait(self._settings.pause * 2 ** (attempt - 1))
+        for attempt in range(1, tries + 1):
             try:
                 self._mailer.send(message)
             except Exception as error:
-                if attempt == tries - 1:
-                    self._failed(message, f"{type(error).__name__}")
+                if attempt == tries or self._closing.is_set() or _is_final(error):
+                    self._failed(message, _reason(error))
+                    return
+                self._wait(self._settings.pause * 2 ** (attempt - 1))
             else:
                 return
 
     def _failed(self, message: Message, reason: str) -> None:
         logger.error("A mail (%s) could not be sent: %s.", message.kind, reason)
         with self._app.app_context():
-            try:
-                MailFailed.signal.send(self._app, event=MailFailed(kind=message.kind, reason=reason))
-            except Exception:
-                logger.exception("A receiver of mail.failed failed.")
+            tell(self._app, MailFailed(kind=message.kind, reason=reason))
+
+
+def _with_room(room: weakref.ref[MailRoom], act: Callable[[MailRoom], None]) -> None:
+    found = room()
+    if found is not None:
+        act(found)
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether the server has said that it will never take this mail (RFC 5321 section 4.2.1: 5yz)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the error's own words: they may quote the mail."""
+    code = f" {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+    return type(error).__name__ + code
