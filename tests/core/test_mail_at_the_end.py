@@ -121,12 +121,7 @@ def test_a_commands_mail_leaves_before_the_command_ends(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(
         SITE.replace("SECONDS", "30")
         + """
-from flask_accounts import default_features
-from flask_accounts.features.email_verification import EmailVerification
-
-accounts = Accounts(
-    db, app, features=[*default_features(), EmailVerification()], mailer=lambda message: print(message.kind, file=sent)
-)
+accounts = Accounts(db, app, mailer=lambda message: print(message.kind, file=sent))
 with app.app_context():
     db.create_all()
 """
