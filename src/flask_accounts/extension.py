@@ -47,6 +47,7 @@ from .core.settings import Settings, load
 from .core.tokens import Tokens, TokenSettings, transport
 from .core.users import NEVER_SHOWN, UserStore
 from .features.audit import Audit
+from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
 from .features.email_verification import EmailVerification
 from .features.limits import Limits
@@ -108,7 +109,7 @@ def default_features() -> list[Feature]:
 
 def opt_in_features() -> list[Feature]:
     """What widens the ways in, or asks somebody outside: `Accounts(db, features=[*default_features(), ...])`."""
-    return []
+    return [BreachedPasswords()]
 
 
 class Accounts:

@@ -29,6 +29,8 @@ from .core.login import SignIn
 from .core.mail import MailRoom, MailSettings, MemoryMailer, Message
 from .core.passwords import same_secret
 from .core.runtime import EXTENSION, Runtime
+from .features.breached_passwords.ranges import RangeClient
+from .features.breached_passwords.service import BreachService
 from .features.limits.service import LimitService
 from .features.lockout.service import LockoutService
 from .features.roles.service import RoleService
@@ -76,7 +78,8 @@ class MovableClock:
 class AccountsTesting:
     """The test tools of one app. Puts a fast hasher, a movable clock and an outbox in place; needs `app.testing`.
 
-    Tests sign in often and from one address, so rate limits and lockout are off unless `limits` asks for them.
+    Tests sign in often and from one address, so rate limits and lockout are off unless `limits` asks for them. They ask nobody
+    outside either: the feature `BreachedPasswords` refuses nothing, unless it has a `fetch=` of its own.
     """
 
     def __init__(self, app: Flask, *, clock: MovableClock | None = None, limits: bool = False) -> None:
@@ -93,6 +96,9 @@ class AccountsTesting:
         for kind in (LimitService, LockoutService):
             with contextlib.suppress(ConfigurationError):  # the host has left the feature out
                 self.runtime.get(kind).enabled = limits and self.runtime.get(kind).enabled
+        with contextlib.suppress(ConfigurationError):
+            breaches = self.runtime.get(BreachService)
+            breaches.enabled = not isinstance(breaches.fetch, RangeClient)
 
     @property
     def outbox(self) -> list[Message]:

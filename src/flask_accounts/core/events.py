@@ -263,6 +263,14 @@ class LimitStoreFailed(Event, name="limits.store_failed"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BreachCheckFailed(Event, name="password.breach_check_failed", lasting=("reason", "allowed")):
+    """Nobody said whether a password is breached. `allowed`: passwords pass unasked meanwhile, by the app's own choice."""
+
+    reason: str
+    allowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountUnlocked(Event, name="user.unlocked"):
     """The count of wrong passwords for an account was cleared."""
 

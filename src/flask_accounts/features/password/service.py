@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from ...core.errors import ChallengeInvalid, FieldProblem, InvalidCredentials, NotFound, ValidationError
+from ...core.errors import ChallengeInvalid, FieldProblem, InvalidCredentials, NotFound, ServiceUnavailable, ValidationError
 from ...core.events import Client, Key, PasswordChanged, SessionEnded
 from ...core.feature import Service
 from ...core.gates import Answer, Entry, LoginAttempt
@@ -33,10 +33,14 @@ class PasswordService(Service):
         pipeline = self.runtime.get(LoginPipeline)
         if verified is None:
             pipeline.refuse(InvalidCredentials(), client, user_id=found.user_id if found else None, login=login)
-        self.runtime.passed(entry)
         attempt = LoginAttempt(verified.user_id, ("pwd",), client, verified_hash=verified.password_hash)
-        if self.runtime.setting(PasswordSettings).check_at_sign_in:
-            attempt = replace(attempt, problems=self._problems(verified.user_id, password))
+        try:
+            if self.runtime.setting(PasswordSettings).check_at_sign_in:
+                attempt = replace(attempt, problems=self._problems(verified.user_id, password))
+        except ServiceUnavailable as error:
+            self.runtime.passed(entry)  # the password was right, whoever cannot say more about it
+            pipeline.refuse(error, client, user_id=verified.user_id)
+        self.runtime.passed(entry)
         return pipeline.finish(attempt)
 
     def renew(self, attempt: LoginAttempt, user: UserView, answer: Answer) -> LoginAttempt:
@@ -83,7 +87,11 @@ class PasswordService(Service):
     def change(self, key: Key, *, current: str, new: str, client: Client, session_id: UUID | None) -> None:
         """Replace the password by its owner; every session but `session_id` ends."""
         verified = self.confirm(key, current, client, action="password_change")
-        self._replace(key, verified.password_hash, new, actor=key, client=client, keep=session_id, field="new_password")
+        try:
+            self._replace(key, verified.password_hash, new, actor=key, client=client, keep=session_id, field="new_password")
+        except (ValidationError, ServiceUnavailable):
+            self.runtime.commit()  # that the present password was right must last: else this would count as a guess
+            raise
 
     def set(self, user: Any, password: str, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Set an account's password by policy and end all its sessions. `NotFound`, or `ValidationError`."""
