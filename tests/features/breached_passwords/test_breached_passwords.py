@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import ssl
+import threading
 import time
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -293,6 +294,10 @@ def test_an_answer_that_comes_in_drops_is_not_waited_for(make_asking: MakeAsking
 
     assert register(site, BREACHED).status_code == 201
     assert time.monotonic() - begun < 5
+    for thread in threading.enumerate():
+        if thread.name == "flask_accounts.breached":
+            thread.join(20)
+            assert not thread.is_alive(), "who asked goes on reading"
 
 
 def test_a_server_that_is_not_there_lets_passwords_pass(make_asking: MakeAsking) -> None:

@@ -24,6 +24,7 @@ PREFIX = 5
 MAX_ANSWER = 512 * 1024
 """Most bytes of an answer that are read; a padded one has about 40 KiB."""
 CHUNK = 16 * 1024
+LATE = "no answer in time"
 _LINE = re.compile(r"([0-9A-Fa-f]{35}):([0-9]{1,18})")
 
 
@@ -75,7 +76,7 @@ class RangeClient:
         try:
             outcome = done.get(timeout=self._timeout)
         except queue.Empty:
-            raise RangeError("no answer in time") from None
+            raise RangeError(LATE) from None
         if isinstance(outcome, RangeError):
             raise outcome
         return outcome
@@ -90,7 +91,8 @@ class RangeClient:
             done.put(RangeError(f"status {error.code}"))
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None)
-            done.put(RangeError(type(reason if isinstance(reason, Exception) else error).__name__))
+            cause = reason if isinstance(reason, Exception) else error
+            done.put(RangeError(LATE if isinstance(cause, TimeoutError) else type(cause).__name__))
 
     def _ask(self, prefix: str, deadline: float) -> str:
         headers = {"Add-Padding": "true", "User-Agent": "flask-accounts", "Accept": "text/plain"}
@@ -111,7 +113,7 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
         if len(body) > MAX_ANSWER:
             raise RangeError("the answer is too long")
         if time.monotonic() > deadline:
-            raise RangeError("no answer in time")
+            raise RangeError(LATE)
     if response.length:  # what was announced and did not come
         raise RangeError("the answer is cut off")
     return bytes(body)
