@@ -169,7 +169,7 @@ class Accounts:
         self._schemas = dict(schemas or {})
         self._services = dict(services or {})
         self._hasher, self._limiter = hasher, limiter
-        self._mailer = mailer if mailer is None or hasattr(mailer, "send") else CallableMailer(mailer)
+        self._mailer = _as_mailer(mailer)
         self._clock = clock or SystemClock()
         self._password_checks, self._gates = tuple(password_checks), tuple(gates)
         self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
@@ -224,9 +224,12 @@ class Accounts:
 
     # Set-up
 
-    def init_app(self, app: Flask, *, register_blueprints: bool = True) -> None:
+    def init_app(
+        self, app: Flask, *, register_blueprints: bool = True, mailer: Mailer | Callable[[Message], object] | None = None
+    ) -> None:
         """Set `app` up: read its settings, make its Runtime, register blueprints and commands.
 
+        `mailer` is this app's own, before that of `Accounts`: a factory may keep mails in development and send them in production.
         Raises `ConfigurationError` for a bad setting, an unsafe signing key, or a second call for one app.
         """
         if EXTENSION in app.extensions:
@@ -240,7 +243,7 @@ class Accounts:
         jwt_extended.defaults(app)
         jwt_extended.check_config(app)
         settings = load([*CORE_SETTINGS, *(kind for feature in self.features for kind in feature.settings)], app.config)
-        runtime = self._runtime(app, settings)
+        runtime = self._runtime(app, settings, _as_mailer(mailer) or self._mailer)
         app.extensions[EXTENSION] = runtime
         jwt_extended.install(app, token_check, current_user)
         if register_blueprints:
@@ -250,7 +253,7 @@ class Accounts:
         texts = {feature.name: (type(feature).__doc__ or "").strip().partition("\n")[0] for feature in self.features}
         app.cli.add_command(group([c for feature in self.features for c in feature.commands], texts, self._route_table))
 
-    def _runtime(self, app: Flask, settings: Mapping[type[Settings], Settings]) -> Runtime:
+    def _runtime(self, app: Flask, settings: Mapping[type[Settings], Settings], mailer: Mailer | None) -> Runtime:
         passwords = cast(PasswordSettings, settings[PasswordSettings])
         hasher = self._hasher or Argon2Hasher(
             memory_cost=passwords.memory_cost, time_cost=passwords.time_cost, parallelism=passwords.parallelism
@@ -270,7 +273,7 @@ class Accounts:
             sessions=SessionStore(users, self._models[SessionMixin], self._models[RevokedTokenMixin], session_settings, idle),
             events=events,
             hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
-            mail=MailRoom(self._mailer, events, app, mail),
+            mail=MailRoom(mailer, events, app, mail),
             letters=Letters(app, mail, packages),
             one_time=self._one_time(app, users),
             clock=self._clock,
@@ -436,6 +439,10 @@ class Accounts:
             }
             for item in self._mounted()
         ]
+
+
+def _as_mailer(given: Mailer | Callable[[Message], object] | None) -> Mailer | None:
+    return given if given is None or hasattr(given, "send") else CallableMailer(given)
 
 
 def _derived_key(app: Flask, purpose: bytes) -> bytes:

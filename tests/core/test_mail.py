@@ -94,6 +94,33 @@ def test_the_hosts_function_is_a_mailer() -> None:
     assert sent == [HELLO]
 
 
+def test_an_app_may_have_a_mailer_of_its_own() -> None:
+    everybodys: list[Message] = []
+    own: list[Message] = []
+    db = SQLAlchemy()
+    accounts = Accounts(db, mailer=everybodys.append)
+    for mailer in (own.append, None):
+        app = Flask("host")
+        app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY=KEY, ACCOUNTS_MAIL_BACKGROUND=False)
+        accounts.init_app(app, mailer=mailer)
+        with app.app_context():
+            accounts.mail.send(HELLO)
+            db.session.commit()
+
+    assert (len(own), len(everybodys)) == (1, 1)
+
+
+def test_mails_call_the_app_by_the_name_it_gives_itself() -> None:
+    app = Flask("examples.host.app")
+    app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY=KEY, ACCOUNTS_MAIL_PRODUCT="Commonplace")
+    accounts = Accounts(SQLAlchemy(), app)
+
+    with app.app_context():
+        mail = accounts.runtime.letters.write("password_changed", "ann@example.com")
+
+    assert "tell whoever runs Commonplace" in mail.text
+
+
 def test_the_console_mailer_writes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="flask_accounts.mail"):
         ConsoleMailer().send(HELLO)

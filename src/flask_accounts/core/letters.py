@@ -33,7 +33,7 @@ class Letters:
         loaders += [jinja2.PackageLoader(package) for package in packages]
         self._loader = jinja2.ChoiceLoader(loaders)
         self._settings = settings
-        self.product: str = app.name
+        self.product: str = settings.product or app.name
         self._environments: dict[str, jinja2.Environment] = {}
 
     def write(self, name: str, to: str, *, language: str = "en", **context: Any) -> Message:  # what the template shows

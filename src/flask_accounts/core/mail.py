@@ -50,6 +50,8 @@ class MailSettings(Settings):
     """`smtp`, `console` (the log), or `none`; `auto` is `smtp` where a host is set, else the app's Flask-Mailman or Flask-Mail, else `console` in debug mode, else `none`."""
     sender: str = "accounts@localhost"
     """The address in `From`, or `Name <address>`. Flask-Mailman and Flask-Mail use their own `MAIL_DEFAULT_SENDER` unless this is set."""
+    product: str | None = None
+    """What mails call the app; its import name if left out."""
     host: str | None = None
     """The SMTP server."""
     port: int = Field(default=587, ge=1, le=65535)
