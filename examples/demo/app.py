@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from dotenv import find_dotenv, load_dotenv
-from flask import Flask, Response
+from flask import Flask, Response, current_app, render_template
 from flask_cors import CORS
 from flask_migrate import Migrate
 
@@ -17,9 +17,15 @@ from .accounts import accounts
 from .config import choose
 from .errors import register_error_handlers
 from .models import db
+from .outbox import Outbox, outbox_pages
 from .seed import seed_command
 
 migrate = Migrate(directory=str(Path(__file__).parent / "migrations"), render_as_batch=True)
+
+PAGES_OF_MAILS = (
+    "verify-email", "reset-password", "confirm-address", "undo-address", "accept-invitation", "unlock", "sign-in-link",
+)  # fmt: skip
+"""Where links in mails lead. It is one page all the same; its script knows them by name."""
 
 SECURITY_HEADERS = {
     # Scripts and styles from this host only, none inline; text never becomes markup (trusted types).
@@ -46,7 +52,8 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
     app = Flask(__name__, static_folder="static", instance_path=os.environ.get("DEMO_INSTANCE") or None)
     app.config.from_object(choose(environment)(Path(app.instance_path)))
     app.config.update(overrides)
-    accounts.init_app(app)
+    outbox = Outbox() if app.config["OUTBOX"] else None
+    accounts.init_app(app, mailer=outbox)
     _enforce_foreign_keys(app)
     migrate.init_app(app, db)
     # Other origins get no cookies: their pages use header tokens (`X-Token-Transport: headers`).
@@ -59,12 +66,20 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
     )
     register_error_handlers(app)
     app.register_blueprint(posts.blueprint)
-    app.add_url_rule("/", "index", lambda: app.send_static_file("index.html"))
+    for path in ("", *PAGES_OF_MAILS):
+        app.add_url_rule(f"/{path}", view_func=index)
+    if outbox is not None:
+        app.register_blueprint(outbox_pages(outbox))
     app.after_request(_harden)
     if app.config["HSTS"]:
         app.after_request(_only_https)
     app.cli.add_command(seed_command)
     return app
+
+
+def index() -> str:
+    """The one page; everything in it is made by its script."""
+    return render_template("index.html", outbox=current_app.config["OUTBOX"])
 
 
 def _enforce_foreign_keys(app: Flask) -> None:
@@ -76,7 +91,7 @@ def _enforce_foreign_keys(app: Flask) -> None:
 
 def _harden(response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
-        # `setdefault`: the accounts' docs page brings its own, wider policy.
+        # `setdefault`: the accounts' docs page and the outbox bring policies of their own.
         response.headers.setdefault(name, value)
     return response
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from flask.helpers import get_debug_flag
 
+MAIL = ("HOST", "PORT", "SECURITY", "USERNAME", "PASSWORD", "SENDER", "BASE_URL")
+"""What the environment may say of mail, as ACCOUNTS_MAIL_HOST and so on."""
+
 
 class Config:
     """What all environments share."""
@@ -16,6 +19,8 @@ class Config:
     """Whether `flask seed` may make accounts with printed passwords."""
     HSTS = False
     """Tell browsers to come by HTTPS only."""
+    OUTBOX = False
+    """Keep mails on this machine, to be read at /outbox, in place of sending them."""
 
     MAX_CONTENT_LENGTH = 256 * 1024
     # The page's tokens travel in httpOnly cookies, where no script reaches them; other clients use headers.
@@ -23,12 +28,16 @@ class Config:
     ACCOUNTS_REGISTRATION_SIGN_IN = True
     ACCOUNTS_REGISTRATION_USERNAME_REQUIRED = True
     ACCOUNTS_ROLES_PERMISSIONS = ("posts:moderate",)
+    ACCOUNTS_MAIL_PRODUCT = "Commonplace"
     ACCOUNTS_PASSWORD_CONTEXT_WORDS = ("commonplace",)
     ACCOUNTS_OPENAPI_TITLE = "Commonplace: accounts"
 
     def __init__(self, instance: Path) -> None:
         self.CORS_ORIGINS = [origin.strip() for origin in os.environ.get("CORS_ORIGINS", "").split(",") if origin.strip()]
         self.SQLALCHEMY_DATABASE_URI = os.environ.get("DATABASE_URL") or f"sqlite:///{instance / 'commonplace.db'}"
+        for name in MAIL:
+            if value := os.environ.get(f"ACCOUNTS_MAIL_{name}"):
+                setattr(self, f"ACCOUNTS_MAIL_{name}", value)
 
 
 class Development(Config):
@@ -36,6 +45,9 @@ class Development(Config):
 
     DEBUG = True
     SEEDING = True
+    OUTBOX = True
+    ACCOUNTS_MAIL_BACKGROUND = False
+    ACCOUNTS_MAIL_BASE_URL = "http://127.0.0.1:5000"
     # Not every browser takes Secure cookies from http://127.0.0.1 (Safari does not). Everywhere else they are Secure.
     JWT_COOKIE_SECURE = False
 
@@ -49,6 +61,8 @@ class Testing(Config):
 
     TESTING = True
     SEEDING = True
+    OUTBOX = True
+    ACCOUNTS_MAIL_BACKGROUND = False
 
     def __init__(self, instance: Path) -> None:
         super().__init__(instance)
@@ -56,13 +70,13 @@ class Testing(Config):
 
 
 class Production(Config):
-    """Where people rely on it: key and database must be given."""
+    """Where people rely on it: key, database and a way for mail must be given."""
 
     HSTS = True
 
     def __init__(self, instance: Path) -> None:
         super().__init__(instance)
-        for name in ("SECRET_KEY", "DATABASE_URL"):
+        for name in ("SECRET_KEY", "DATABASE_URL", "ACCOUNTS_MAIL_HOST", "ACCOUNTS_MAIL_BASE_URL"):
             if not os.environ.get(name):
                 raise RuntimeError(f"Set {name} for production, or DEMO_ENVIRONMENT=development to try the demo out.")
         self.SECRET_KEY = os.environ["SECRET_KEY"]

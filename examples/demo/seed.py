@@ -42,12 +42,16 @@ def seed() -> list[SignInWith]:
     if MODERATOR_ROLE not in {role.name for role in accounts.roles.all()}:
         accounts.roles.create(MODERATOR_ROLE, permissions=["posts:moderate"], description="Removes posts of anybody.")
     people = {user.username or "": user for user in db.session.scalars(sa.select(User))}
+    passwords, new = _passwords()
     for username, display_name, bio in PEOPLE:
         if username not in people:
-            email = f"{username}@example.com"
-            made = accounts.users.create(email, username=username, display_name=display_name, bio=bio, email_verified=True)
+            email, password = f"{username}@example.com", passwords.get(username)
+            made = accounts.users.create(
+                email, password, username=username, display_name=display_name, bio=bio, email_verified=True
+            )
             people[username] = cast(User, made)
-    logins = _set_passwords(people)
+        elif username in new or (username in passwords and people[username].password_hash is None):
+            accounts.passwords.set(people[username], passwords[username])
     for username, (_, roles) in SIGN_INS.items():
         accounts.roles.grant(people[username], *roles)
     if db.session.scalar(sa.select(sa.func.count(Post.id))) == 0:
@@ -55,23 +59,21 @@ def seed() -> list[SignInWith]:
             published = utc_now() - timedelta(days=age * 3, hours=age * 5)
             db.session.add(Post(title=title, body=body, author=people[username], published_at=published))
     db.session.commit()
-    return logins
+    return [SignInWith(f"{username}@example.com", passwords[username], what) for username, (what, _) in SIGN_INS.items()]
 
 
-def _set_passwords(people: dict[str, User]) -> list[SignInWith]:
-    """Random passwords, kept per database: another database has other people."""
+def _passwords() -> tuple[dict[str, str], list[str]]:
+    """Random passwords, kept per database: another database has other people. Also whose are new."""
     file = Path(current_app.instance_path) / "demo_logins.json"
     database = db.engine.url.render_as_string(hide_password=True)
     kept: dict[str, dict[str, str]] = json.loads(file.read_text()) if file.exists() else {}
     known = kept.setdefault(database, {})
-    for username in SIGN_INS:
-        if username not in known or people[username].password_hash is None:
-            known[username] = _passphrase()
-            accounts.passwords.set(people[username], known[username])
+    new = [username for username in SIGN_INS if username not in known]
+    known.update((username, _passphrase()) for username in new)
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as open_file:
         json.dump(kept, open_file, indent=2)
-    return [SignInWith(f"{username}@example.com", known[username], what) for username, (what, _) in SIGN_INS.items()]
+    return known, new
 
 
 def _passphrase() -> str:

@@ -22,7 +22,8 @@ from flask_accounts.testing import AccountsTesting
 from .conftest import Demo
 
 KEY = "a-key-from-the-environment-0123456789abcdef"
-VARIABLES = ("DEMO_ENVIRONMENT", "SECRET_KEY", "DATABASE_URL", "CORS_ORIGINS", "DEMO_INSTANCE", "FLASK_DEBUG")
+MAIL = {"ACCOUNTS_MAIL_HOST": "mail.example", "ACCOUNTS_MAIL_BASE_URL": "https://blog.example"}
+VARIABLES = ("DEMO_ENVIRONMENT", "SECRET_KEY", "DATABASE_URL", "CORS_ORIGINS", "DEMO_INSTANCE", "FLASK_DEBUG", *MAIL)
 
 
 @pytest.fixture
@@ -37,6 +38,14 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def live(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same folder, and an environment that says all that production needs."""
+    for name, value in {"SECRET_KEY": KEY, "DATABASE_URL": f"sqlite:///{bare / 'blog.db'}", **MAIL}.items():
+        monkeypatch.setenv(name, value)
+    return bare
+
+
 # Configuration
 
 
@@ -45,9 +54,16 @@ def test_what_is_not_said_is_production_and_production_needs_its_key(bare: Path)
         create_app()
 
 
-def test_production_refuses_a_short_key(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", *MAIL])
+def test_production_says_what_is_missing(live: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv(name)
+
+    with pytest.raises(RuntimeError, match=f"Set {name} for production"):
+        create_app("production")
+
+
+def test_production_refuses_a_short_key(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "short")
-    monkeypatch.setenv("DATABASE_URL", "sqlite://")
 
     with pytest.raises(ConfigurationError, match="5 bytes"):
         create_app("production")
@@ -56,6 +72,7 @@ def test_production_refuses_a_short_key(bare: Path, monkeypatch: pytest.MonkeyPa
 def test_production_takes_its_values_from_a_dotenv_file(bare: Path) -> None:
     (bare / ".env").write_text(
         f"DEMO_ENVIRONMENT=production\nSECRET_KEY={KEY}\nDATABASE_URL=sqlite://\nCORS_ORIGINS=https://a.example, https://b.example\n"
+        "ACCOUNTS_MAIL_HOST=mail.example\nACCOUNTS_MAIL_PORT=465\nACCOUNTS_MAIL_BASE_URL=https://blog.example\n"
     )
 
     app = create_app()
@@ -63,15 +80,14 @@ def test_production_takes_its_values_from_a_dotenv_file(bare: Path) -> None:
     assert (app.config["SECRET_KEY"], app.config["SQLALCHEMY_DATABASE_URI"]) == (KEY, "sqlite://")
     assert app.config["CORS_ORIGINS"] == ["https://a.example", "https://b.example"]
     assert not app.debug
+    assert app.config["ACCOUNTS_MAIL_PORT"] == "465"
     assert app.config["JWT_COOKIE_SECURE"] is True
     assert app.config["JWT_ACCESS_COOKIE_NAME"] == "__Host-access_token"
     assert "max-age=31536000" in app.test_client().get("/", buffered=True).headers["Strict-Transport-Security"]
 
 
-def test_the_environment_wins_over_the_dotenv_file(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (bare / ".env").write_text("DEMO_ENVIRONMENT=production\nSECRET_KEY=from-the-file\n")
-    monkeypatch.setenv("SECRET_KEY", KEY)
-    monkeypatch.setenv("DATABASE_URL", "sqlite://")
+def test_the_environment_wins_over_the_dotenv_file(live: Path) -> None:
+    (live / ".env").write_text("DEMO_ENVIRONMENT=production\nSECRET_KEY=from-the-file\n")
 
     assert create_app().config["SECRET_KEY"] == KEY
 
@@ -121,9 +137,7 @@ def test_the_seed_makes_an_administrator_and_a_moderator_and_nobody_else(demo: D
 
 
 @pytest.mark.requirement("ASVS 6.3.2")
-def test_no_demo_accounts_are_made_in_production(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SECRET_KEY", KEY)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{bare / 'blog.db'}")
+def test_no_demo_accounts_are_made_in_production(live: Path) -> None:
     app = create_app("production")
     with app.app_context():
         db.create_all()
@@ -137,14 +151,14 @@ def test_no_demo_accounts_are_made_in_production(bare: Path, monkeypatch: pytest
 
 
 @pytest.mark.requirement("ASVS 6.3.2")
-def test_trying_the_demo_out_on_a_production_database_is_refused(bare: Path) -> None:
-    (bare / ".env").write_text(f"DEMO_ENVIRONMENT=production\nSECRET_KEY={KEY}\nDATABASE_URL=sqlite:///{bare / 'blog.db'}\n")
+def test_trying_the_demo_out_on_a_production_database_is_refused(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEMO_ENVIRONMENT", "production")
 
     result = CliRunner().invoke(main, [])
 
     assert result.exit_code == 1
     assert "for development only" in result.output
-    with sa.create_engine(f"sqlite:///{bare / 'blog.db'}", poolclass=sa.NullPool).connect() as connection:
+    with sa.create_engine(f"sqlite:///{live / 'blog.db'}", poolclass=sa.NullPool).connect() as connection:
         assert connection.scalar(sa.text("SELECT count(*) FROM people")) == 0
 
 
@@ -190,5 +204,5 @@ def test_one_command_prepares_everything_and_serves_on_the_own_machine(bare: Pat
 
     assert result.exit_code == 0, result.output
     assert "admin@example.com" in result.output
-    assert "http://127.0.0.1:5999/" in result.output
+    assert "http://127.0.0.1:5999/outbox" in result.output
     assert served == {"host": "127.0.0.1", "port": 5999, "posts": 6, "debug": False, "threaded": True}

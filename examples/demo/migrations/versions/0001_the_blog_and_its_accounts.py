@@ -14,6 +14,8 @@ depends_on = None
 
 # MariaDB and MySQL keep fractions of a second only where told to.
 moment = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+# Their TEXT ends at 64 KiB.
+long_text = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def exact(length: int) -> sa.types.TypeEngine[str]:
@@ -22,6 +24,64 @@ def exact(length: int) -> sa.types.TypeEngine[str]:
 
 
 def upgrade() -> None:
+    op.create_table(
+        "accounts_event_seals",
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", moment, nullable=False),
+        sa.Column("body", long_text, nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_index(op.f("ix_accounts_event_seals_at"), "accounts_event_seals", ["at"])
+
+    op.create_table(
+        "accounts_events",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("at", moment, nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.String(length=8), nullable=False),
+        sa.Column("subject", sa.String(length=255), nullable=True),
+        sa.Column("actor", sa.String(length=255), nullable=True),
+        sa.Column("session_id", sa.Uuid(), nullable=True),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.Column("address", sa.String(length=45), nullable=True),
+        sa.Column("user_agent", sa.String(length=255), nullable=True),
+        sa.Column("client_salt", sa.LargeBinary(), nullable=True),
+        sa.Column("client_digest", sa.LargeBinary(), nullable=True),
+        sa.Column("personal", sa.Text(), nullable=True),
+        sa.Column("personal_salt", sa.LargeBinary(), nullable=True),
+        sa.Column("personal_digest", sa.LargeBinary(), nullable=True),
+        sa.Column("chain", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("mac", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_accounts_events_actor", "accounts_events", ["actor", "id"])
+    op.create_index("ix_accounts_events_name", "accounts_events", ["name", "id"])
+    op.create_index("ix_accounts_events_subject", "accounts_events", ["subject", "id"])
+
+    op.create_table(
+        "accounts_limits",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("hits", sa.Integer(), nullable=False),
+        sa.Column("resets_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index(op.f("ix_accounts_limits_resets_at"), "accounts_limits", ["resets_at"])
+
+    op.create_table(
+        "accounts_lockouts",
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("network", sa.String(length=45), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("free_at", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.Column("known_until", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "network"),
+    )
+    op.create_index(op.f("ix_accounts_lockouts_expires_at"), "accounts_lockouts", ["expires_at"])
+
     op.create_table(
         "accounts_revoked_tokens",
         sa.Column("jti", sa.String(length=64), nullable=False),
@@ -60,6 +120,26 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
+
+    op.create_table(
+        "accounts_one_time_tokens",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("purpose", sa.String(length=32), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=True),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("expires_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("token_hash"),
+    )
+    op.create_index(op.f("ix_accounts_one_time_tokens_address"), "accounts_one_time_tokens", ["address"])
+    op.create_index(op.f("ix_accounts_one_time_tokens_expires_at"), "accounts_one_time_tokens", ["expires_at"])
+    op.create_index(op.f("ix_accounts_one_time_tokens_user_id"), "accounts_one_time_tokens", ["user_id"])
 
     op.create_table(
         "accounts_sessions",
@@ -109,5 +189,17 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # Indexes go with their tables; MariaDB would not let go of those that a foreign key needs.
-    for table in ("posts", "accounts_user_roles", "accounts_sessions", "people", "accounts_roles", "accounts_revoked_tokens"):
+    for table in (
+        "posts",
+        "accounts_user_roles",
+        "accounts_sessions",
+        "accounts_one_time_tokens",
+        "people",
+        "accounts_roles",
+        "accounts_revoked_tokens",
+        "accounts_lockouts",
+        "accounts_limits",
+        "accounts_events",
+        "accounts_event_seals",
+    ):
         op.drop_table(table)
