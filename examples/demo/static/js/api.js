@@ -1,14 +1,17 @@
 // The way to the server. Tokens are httpOnly cookies that no script can read; what a script adds is the
 // CSRF token of the readable companion cookie. An expired access token is renewed once, however many calls meet it.
 
+import { span } from "./dom.js";
 import { session } from "./session.js";
 
 export class Problem extends Error {
-  constructor(status, body) {
-    super(body.detail || body.error || "Something went wrong. Please try again.");
+  // `wait` is in seconds, where the server says when to come back.
+  constructor(status, body, wait) {
+    super(status === 429 && wait ? `Too many attempts. Please try again in ${span(wait)}.` : body.detail || body.error || "Something went wrong. Please try again.");
     this.status = status;
     this.code = body.code ?? null;
     this.errors = body.errors ?? [];
+    this.challenge = body.challenge_token && { token: body.challenge_token, methods: body.challenges };
   }
 }
 
@@ -94,7 +97,7 @@ async function send(method, path, body, kind) {
 }
 
 async function problemOf(response) {
-  return new Problem(response.status, await response.json().catch(() => ({})));
+  return new Problem(response.status, await response.json().catch(() => ({})), Number(response.headers.get("Retry-After")));
 }
 
 function cookie(name) {

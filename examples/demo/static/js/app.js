@@ -6,8 +6,11 @@ import { session } from "./session.js";
 import { account } from "./views/account.js";
 import { home } from "./views/home.js";
 import { people } from "./views/people.js";
+import { person } from "./views/person.js";
 import { post } from "./views/post.js";
+import { forgotPassword, resetPassword } from "./views/recover.js";
 import { register, signIn } from "./views/sign_in.js";
+import { verifyEmail } from "./views/verify.js";
 import { write } from "./views/write.js";
 
 const main = document.getElementById("main");
@@ -20,15 +23,24 @@ const ROUTES = [
   [/^\/write$/, write, "signed-in"],
   [/^\/sign-in$/, signIn, "nobody"],
   [/^\/register$/, register, "nobody"],
+  [/^\/verify-email$/, verifyEmail, "anybody"],
+  [/^\/forgot-password$/, forgotPassword, "anybody"],
+  [/^\/reset-password$/, resetPassword, "anybody"],
   [/^\/account$/, account, "signed-in"],
   [/^\/people$/, people, "admin"],
+  [/^\/people\/(\d+)$/, person, "admin"],
 ];
+
+// Links in mails lead to /name#token=..., and this page answers there too. Before anything else the token leaves the
+// address bar, and with it the history. Opening a link uses nothing up: its view has a button for that.
+const handed = { path: location.pathname, token: new URLSearchParams(location.hash.slice(1)).get("token") };
+if (handed.path !== "/") history.replaceState(null, "", `/#${handed.path}`);
 
 let shown = 0;
 
 async function route() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
-  const place = { path, query: new URLSearchParams(query), notice: history.state?.notice };
+  const place = { path, query: new URLSearchParams(query), token: path === handed.path ? handed.token : null, ...history.state };
   const found = ROUTES.map(([pattern, view, who]) => [path.match(pattern), view, who]).find(([match]) => match);
   const [match, view, who] = found ?? [null, lost, "anybody"];
   if (who === "nobody" && session.user) return go("/");
@@ -58,10 +70,14 @@ async function route() {
   main.querySelector("[data-focus]")?.focus();
 }
 
-export function go(path, { notice } = {}) {
-  history.pushState({ notice }, "", `#${path}`);
+// `given` is for the view: a `notice` to show, an `email` to fill in.
+export function go(path, given = {}) {
+  history.pushState(given, "", `#${path}`);
   return route();
 }
+
+// Shows the same page anew, after something on it has changed.
+export const again = route;
 
 function lost() {
   return el("div", { class: "column empty" }, el("h1", {}, "There is nothing here"), el("p", {}, "The page is gone, or never was."), link("#/", "Back to the posts", { class: "button quiet" }));
@@ -77,7 +93,8 @@ function failed(problem) {
 }
 
 function bar(path) {
-  const item = (to, text) => link(`#${to}`, text, { "aria-current": path === to ? "page" : undefined });
+  const here = (to) => path === to || (to !== "/" && path.startsWith(`${to}/`));
+  const item = (to, text) => link(`#${to}`, text, { "aria-current": here(to) ? "page" : undefined });
   fill(
     document.getElementById("nav"),
     session.user && [item("/", "Read"), item("/write", "Write"), session.has("admin") && item("/people", "People")],
@@ -87,6 +104,13 @@ function bar(path) {
     session.user
       ? el("a", { class: "chip", href: "#/account", "aria-label": `Your account, ${nameOf(session.user)}` }, avatar(session.user), el("span", { class: "chip-name" }, nameOf(session.user)))
       : [link("#/sign-in", "Sign in", { class: "button quiet small" }), link("#/register", "Register", { class: "button small" })],
+  );
+  fill(
+    document.getElementById("banner"),
+    session.user && !session.user.email_verified && path !== "/verify-email" && el(
+      "p", { class: "banner", role: "status" },
+      "Your address ", el("strong", {}, session.user.email), " is not confirmed yet. ", link("#/verify-email", "Enter the code"),
+    ),
   );
 }
 

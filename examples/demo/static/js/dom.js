@@ -59,3 +59,10 @@ export function day(text) {
 export function moment(text) {
   return el("time", { datetime: text }, MOMENT.format(new Date(text)));
 }
+
+// Seconds in words, rounded up: nobody should come back too early.
+export function span(seconds) {
+  const [size, unit] = seconds > 5400 ? [3600, "hour"] : seconds > 90 ? [60, "minute"] : [1, "second"];
+  const number = Math.ceil(seconds / size);
+  return `${number} ${unit}${number === 1 ? "" : "s"}`;
+}

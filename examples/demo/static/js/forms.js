@@ -2,6 +2,8 @@
 
 import { el, fill } from "./dom.js";
 
+export const PASSWORD_HINT = "At least 8 characters; a few unrelated words are best.";
+
 let count = 0;
 
 // A labelled input. `options`: type, label, hint, optional, and any attribute of the input.
@@ -56,6 +58,24 @@ export function form({ fields, action, submit, style = "", wide = false, cancel 
   return element;
 }
 
+// A button that runs `act`, once at a time; what goes wrong is said in `notice`, an element of the page.
+export function doer(text, act, { notice, style = "quiet small", ...attributes }) {
+  const button = el("button", { class: `button ${style}`, type: "button", ...attributes }, text);
+  button.addEventListener("click", async () => {
+    if (button.hasAttribute("aria-disabled")) return;
+    fill(notice);
+    button.setAttribute("aria-disabled", "true");
+    try {
+      await act();
+    } catch (problem) {
+      notice.textContent = problem.message;
+    } finally {
+      button.removeAttribute("aria-disabled");
+    }
+  });
+  return button;
+}
+
 function clear(element, notice) {
   fill(notice);
   for (const problem of element.querySelectorAll(".problem")) fill(problem);
@@ -64,7 +84,7 @@ function clear(element, notice) {
 
 // What names a field stands beside it, everything else on top.
 function show(element, notice, problem) {
-  const WHERE = { EMAIL_TAKEN: "email", USERNAME_TAKEN: "username" };
+  const WHERE = { EMAIL_TAKEN: "email", USERNAME_TAKEN: "username", ONE_TIME_TOKEN_INVALID: "code" };
   const errors = WHERE[problem.code] ? [{ field: WHERE[problem.code], message: problem.message }] : problem.errors ?? [];
   const elsewhere = [];
   for (const error of errors) {

@@ -3,12 +3,13 @@
 import { download, get, patch, post, remove, signOut } from "../api.js";
 import { reauthenticate, withPresence } from "../dialogs.js";
 import { avatar, el, fill, moment, nameOf, say } from "../dom.js";
-import { field, form } from "../forms.js";
+import { field, form, PASSWORD_HINT } from "../forms.js";
 import { go } from "../app.js";
 import { session } from "../session.js";
+import { activity } from "./activity.js";
 
 export async function account() {
-  const [user, { sessions }] = await Promise.all([get("/api/auth/me"), get("/api/auth/sessions")]);
+  const [user, { sessions }, events] = await Promise.all([get("/api/auth/me"), get("/api/auth/sessions"), activity("/api/auth/me/events")]);
   session.set(user);
   return el(
     "div", { class: "column" },
@@ -23,6 +24,7 @@ export async function account() {
       panel("E-mail address", "You sign in with it. Changing it asks for your password if you signed in a while ago.", address(user)),
       panel("Password", "Changing it signs you out everywhere else.", password(user)),
       panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
+      panel("What happened lately", "Was it not you? Change your password, and end the session.", events),
       panel("Your posts", "Everything you have written, as a text file.", el("button", { class: "button quiet", type: "button", onclick: fetchPosts }, "Download your posts")),
       panel("Delete account", "Your account and everything you have written will be gone for good.", el("button", { class: "button danger", type: "button", onclick: leaveForGood }, "Delete account…")),
     ),
@@ -78,7 +80,7 @@ function password(user) {
     fields: [
       el("input", { type: "text", hidden: true, name: "", autocomplete: "username", value: user.email, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
       field("current_password", { label: "Current password", type: "password", autocomplete: "current-password" }),
-      field("new_password", { label: "New password", type: "password", autocomplete: "new-password", hint: "At least 8 characters; a few unrelated words are best." }),
+      field("new_password", { label: "New password", type: "password", autocomplete: "new-password", hint: PASSWORD_HINT }),
     ],
     action: "Change password",
     submit: async ({ current_password, new_password }, element) => {

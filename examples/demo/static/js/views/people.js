@@ -1,22 +1,16 @@
-// For administrators: everybody, found, promoted, switched off and on.
+// For administrators: everybody, and how to find somebody.
 
-import { get, post, put, remove } from "../api.js";
-import { ask, cancelButton } from "../dialogs.js";
-import { avatar, day, el, fill, nameOf, say } from "../dom.js";
-import { form } from "../forms.js";
+import { get } from "../api.js";
+import { avatar, el, fill, link, nameOf } from "../dom.js";
 import { session } from "../session.js";
 
 const PER_PAGE = 8;
-// What the choice in the dialog stands for. Other roles an account may have are left as they are.
-const RANKS = [
-  ["", "Member", "Writes, and edits what is their own."],
-  ["moderator", "Moderator", "Deletes posts of anybody."],
-  ["admin", "Administrator", "Everything, these pages included."],
-];
 const STATES = [["", "Everybody"], ["true", "Active"], ["false", "Disabled"]];
 
+// Kept, so that whoever comes back from one person finds the same list.
+const asked = { search: "", is_active: "", page: 1 };
+
 export async function people() {
-  const asked = { search: "", is_active: "", page: 1 };
   const list = el("div", { "aria-live": "polite" });
   const figures = el("dl", { class: "figures" });
   let turn = 0;
@@ -43,7 +37,7 @@ export async function people() {
       list,
       el("p", { class: "muted small" }, found.total === 1 ? "1 account" : `${found.total} accounts`),
       found.users.length
-        ? el("ul", { class: "list people", "aria-label": "Accounts" }, found.users.map((user) => person(user, reload, asked)))
+        ? el("ul", { class: "list people", "aria-label": "Accounts" }, found.users.map(person))
         : el("div", { class: "empty" }, el("p", {}, "Nobody fits that."), el("button", { class: "button quiet", type: "button", onclick: everybody }, "Show everybody")),
       found.pages > 1 && el(
         "nav", { class: "pager", "aria-label": "Pages" },
@@ -56,13 +50,13 @@ export async function people() {
 
   let typing;
   const search = el("input", {
-    id: "search", type: "search", placeholder: "Name or address", autocomplete: "off", maxlength: 100,
+    id: "search", type: "search", value: asked.search, placeholder: "Name or address", autocomplete: "off", maxlength: 100,
     oninput: () => {
       clearTimeout(typing);
       typing = setTimeout(() => reload({ search: search.value.trim() }), 250);
     },
   });
-  const state = el("select", { id: "state", onchange: () => reload({ is_active: state.value }) }, STATES.map(([value, text]) => el("option", { value }, text)));
+  const state = el("select", { id: "state", onchange: () => reload({ is_active: state.value }) }, STATES.map(([value, text]) => el("option", { value, selected: value === asked.is_active }, text)));
 
   function everybody() {
     search.value = "";
@@ -92,12 +86,7 @@ function figure(name, value) {
   return el("div", {}, el("dt", {}, name), el("dd", {}, value.toLocaleString("en")));
 }
 
-function person(user, reload, asked) {
-  const manage = async () => {
-    await dialog(user);
-    await reload({ page: asked.page });
-    document.getElementById(`manage-${user.id}`)?.focus();
-  };
+function person(user) {
   return el(
     "li", {},
     avatar(user),
@@ -106,63 +95,16 @@ function person(user, reload, asked) {
       el("p", {}, el("span", { class: "name" }, nameOf(user)), " ", badges(user)),
       el("p", { class: "muted small" }, user.email),
     ),
-    el("button", { class: "button quiet small", type: "button", id: `manage-${user.id}`, "aria-label": `Manage ${nameOf(user)}`, onclick: manage }, "Manage"),
+    link(`#/people/${user.id}`, "Manage", { class: "button quiet small", "aria-label": `Manage ${nameOf(user)}` }),
   );
 }
 
-function badges(user) {
+export function badges(user) {
   return el(
     "span", { class: "badges" },
     user.id === session.user.id && el("span", { class: "badge warm" }, "you"),
     user.roles.map((role) => el("span", { class: "badge" }, role)),
+    !user.email_verified && el("span", { class: "badge warm" }, "not confirmed"),
     !user.is_active && el("span", { class: "badge off" }, "disabled"),
   );
-}
-
-function dialog(user) {
-  const path = `/api/users/${user.id}`;
-  return ask(nameOf(user), (close) => {
-    const open = el("dd", {}, "…");
-    get(`${path}/sessions`).then(({ sessions }) => fill(open, sessions.length === 0 ? "nowhere" : sessions.length === 1 ? "in one place" : `in ${sessions.length} places`), () => fill(open, "unknown"));
-    const rank = RANKS.toReversed().find(([role]) => !role || user.roles.includes(role))[0];
-    const others = user.roles.filter((role) => !RANKS.some(([known]) => known === role));
-    const act = (action, style, said, run) => form({
-      fields: [], action, style,
-      submit: async () => {
-        await run();
-        close(true);
-        say(said);
-      },
-    });
-    return [
-      el(
-        "dl", { class: "facts" },
-        el("dt", {}, "Username"), el("dd", {}, user.username ?? "none"),
-        el("dt", {}, "Address"), el("dd", {}, user.email),
-        el("dt", {}, "Joined"), el("dd", {}, day(user.created_at)),
-        el("dt", {}, "Signed in"), open,
-      ),
-      form({
-        fields: [el(
-          "fieldset", { class: "field", "data-field": "roles" },
-          el("legend", {}, "Role"),
-          RANKS.map(([role, name, text]) => el("label", { class: "choice" }, el("input", { type: "radio", name: "rank", value: role, checked: role === rank }), el("span", {}, el("strong", {}, name), el("span", { class: "muted small" }, text)))),
-          el("p", { class: "problem" }),
-        )],
-        action: "Save role", cancel: cancelButton(close, "Close"),
-        submit: async (given) => {
-          await put(`${path}/roles`, { roles: given.rank ? [...others, given.rank] : others });
-          close(true);
-          say(`The role of ${nameOf(user)} is saved.`);
-        },
-      }),
-      el(
-        "div", { class: "row after" },
-        user.is_active
-          ? act("Disable account", "danger", `${nameOf(user)} is disabled and signed out everywhere.`, () => post(`${path}/disable`))
-          : act("Enable account", "quiet", `${nameOf(user)} is enabled.`, () => post(`${path}/enable`)),
-        act("Sign out everywhere", "quiet", `${nameOf(user)} is signed out everywhere.`, () => remove(`${path}/sessions`)),
-      ),
-    ];
-  });
 }

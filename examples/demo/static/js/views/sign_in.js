@@ -1,8 +1,9 @@
 // Signing in and registering.
 
 import { post } from "../api.js";
-import { el, link, say, nameOf } from "../dom.js";
-import { field, form } from "../forms.js";
+import { ask, cancelButton } from "../dialogs.js";
+import { el, link, nameOf, say } from "../dom.js";
+import { field, form, PASSWORD_HINT } from "../forms.js";
 import { go } from "../app.js";
 import { session } from "../session.js";
 
@@ -19,14 +20,9 @@ export function signIn({ query, notice }) {
           field("password", { label: "Password", type: "password", autocomplete: "current-password", required: true }),
         ],
         action: "Sign in", wide: true,
-        submit: async ({ login, password }) => {
-          const name = login.includes("@") ? { email: login } : { username: login };
-          const answer = await post("/api/auth/login", { ...name, password });
-          session.set(answer.user);
-          await go(safe(query.get("next")));
-          say(`Welcome back, ${nameOf(answer.user)}.`);
-        },
+        submit: ({ login, password }) => enter(() => post("/api/auth/login", { ...named(login), password }), { email: named(login).email, next: query.get("next") }),
       }),
+      link("#/forgot-password", "Forgot your password?"),
     ),
     el("p", { class: "muted after row" }, "New here?", link("#/register", "Register")),
   );
@@ -43,19 +39,52 @@ export function register() {
           field("email", { label: "E-mail address", type: "email", autocomplete: "email", "data-focus": true, required: true }),
           field("username", { label: "Username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, hint: "Letters and digits, with . - _ between them." }),
           field("display_name", { label: "Name", optional: true, autocomplete: "name", maxlength: 80, hint: "Stands above what you write." }),
-          field("password", { label: "Password", type: "password", autocomplete: "new-password", required: true, hint: "At least 8 characters; a few unrelated words are best." }),
+          field("password", { label: "Password", type: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT }),
         ],
         action: "Register", wide: true,
         submit: async (given) => {
           const answer = await post("/api/auth/register", given);
-          session.set(answer.user);
-          await go("/");
-          say(`Welcome, ${nameOf(answer.user)}.`);
+          // Where addresses must be proved first, nobody is signed in yet.
+          if (answer.user) session.set(answer.user);
+          await go("/verify-email", { email: given.email, sent: true });
+          if (answer.user) say(`Welcome, ${nameOf(answer.user)}.`);
         },
       }),
     ),
     el("p", { class: "muted after row" }, "Been here before?", link("#/sign-in", "Sign in")),
   );
+}
+
+// Runs a sign-in to its end, whatever the server asks for on the way.
+export async function enter(run, { email, next } = {}) {
+  let answer;
+  try {
+    answer = await run();
+  } catch (problem) {
+    if (problem.code === "EMAIL_NOT_VERIFIED") return go("/verify-email", { email });
+    if (!problem.challenge?.methods.includes("password_change")) throw problem;
+    answer = await newPassword(problem);
+    if (!answer) return undefined;
+  }
+  session.set(answer.user);
+  await go(safe(next));
+  say(`Welcome back, ${nameOf(answer.user)}.`);
+}
+
+// The password was right, but is not good enough any more.
+function newPassword({ challenge, errors }) {
+  return ask("Please choose a new password", (close) => [
+    el("p", { class: "muted" }, "Yours was right, but it is not safe any more. ", errors.map(({ message }) => `${message} `)),
+    form({
+      fields: [field("new_password", { label: "New password", type: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT })],
+      action: "Save and sign in", cancel: cancelButton(close),
+      submit: async ({ new_password }) => close(await post("/api/auth/challenge", { challenge_token: challenge.token, method: "password_change", new_password })),
+    }),
+  ]);
+}
+
+function named(login) {
+  return login.includes("@") ? { email: login } : { username: login };
 }
 
 // Only ever a place of this page.

@@ -1,0 +1,103 @@
+// What happened to an account, in plain words, newest first.
+
+import { get } from "../api.js";
+import { append, el, moment, nameOf } from "../dom.js";
+import { doer } from "../forms.js";
+import { session } from "../session.js";
+
+const PER_PAGE = 6;
+
+const ENDED = {
+  logout: "Signed out",
+  password_changed: "Signed out by a new password",
+  reuse: "Signed out, because the sign-in was used from two places",
+  limit: "Signed out of the oldest of too many places",
+  disabled: "Signed out, because the account was disabled",
+};
+const REFUSED = {
+  INVALID_CREDENTIALS: "Wrong password",
+  ACCOUNT_DISABLED: "Right password, but the account is disabled",
+  EMAIL_NOT_VERIFIED: "Right password, but the address is not confirmed",
+};
+const WORDS = {
+  "user.registered": () => "Account made",
+  "user.updated": ({ fields = [] }) => `Changed: ${fields.map((name) => name.replaceAll("_", " ")).join(", ")}`,
+  "user.registration_repeated": () => "Somebody tried to register with this address",
+  "user.disabled": ({ reason }) => `Account disabled${reason ? `: ${reason}` : ""}`,
+  "user.enabled": () => "Account enabled",
+  "user.unlocked": () => "Wrong passwords forgotten",
+  "email.changed": ({ old, new: now }) => (old && now ? `Address changed from ${old} to ${now}` : "Address changed"),
+  "email.verified": () => "Address confirmed",
+  "password.reset_requested": () => "A link to set a new password was sent",
+  "password.changed": () => "New password",
+  "session.opened": () => "Signed in",
+  "session.refused": ({ reason }) => REFUSED[reason] ?? "Sign-in refused",
+  "session.challenged": () => "Right password, one more step was asked for",
+  "session.reauthenticated": () => "Password given once more",
+  "session.refreshed": () => "Stayed signed in",
+  "session.ended": ({ reason }) => ENDED[reason] ?? "Signed out from another place",
+  "session.reuse_detected": () => "A copied sign-in was noticed",
+  "access.refused": () => "Tried something that is not allowed",
+  "access.limited": () => "Held back after too many attempts",
+  "roles.changed": ({ granted = [], revoked = [] }) => [granted.length && `Given the role ${granted.join(", ")}`, revoked.length && `The role ${revoked.join(", ")} taken away`].filter(Boolean).join("; "),
+};
+
+// The events at `path`, a page of the server's at a time. `by` says who did it: own events and others tell it differently.
+export async function activity(path, by = byMe) {
+  const list = el("ol", { class: "list events", "aria-label": "Activity" });
+  const more = el("div");
+  const notice = el("p", { class: "notice", role: "alert" });
+
+  async function load(cursor) {
+    const query = new URLSearchParams({ per_page: PER_PAGE, ...(cursor && { cursor }) });
+    const { events, next_cursor: next } = await get(`${path}?${query}`);
+    const who = await Promise.all(events.map(by));
+    append(list, events.map((event, index) => item(event, who[index])));
+    more.replaceChildren();
+    if (next) more.append(doer("Show older", () => load(next), { notice }));
+    return events;
+  }
+
+  const first = await load();
+  return el("div", { class: "stack" }, first.length ? list : el("p", { class: "muted small" }, "Nothing yet."), notice, more);
+}
+
+function item(event, who) {
+  const words = WORDS[event.event] ?? plain;
+  const from = [event.ip_address, device(event.user_agent)].filter(Boolean).join(", ");
+  return el(
+    "li", {},
+    el(
+      "div", { class: "main" },
+      el("p", {}, el("strong", {}, words(event.details, event)), event.outcome === "failure" && [" ", el("span", { class: "badge off" }, "refused")]),
+      el("p", { class: "muted small", title: event.user_agent }, moment(event.at), who && ` · ${who}`, from && ` · ${from}`),
+    ),
+  );
+}
+
+// For an event that came to be after this page: its name has to do.
+function plain(details, { event }) {
+  const text = event.replace(/[._]/g, " ");
+  return text[0].toUpperCase() + text.slice(1);
+}
+
+function byMe({ by_me: mine, ip_address: address }) {
+  return mine || address ? null : "not by you";
+}
+
+// For administrators: `user_id` and `actor_id` are keys, as text.
+const names = new Map();
+export async function byWhom({ actor_id: actor, user_id: subject }) {
+  if (actor === null || actor === subject) return null;
+  if (actor === String(session.user.id)) return "by you";
+  if (!names.has(actor)) names.set(actor, get(`/api/users/${actor}`).then(nameOf, () => "somebody who is gone"));
+  return `by ${await names.get(actor)}`;
+}
+
+const BROWSERS = [[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/Firefox\//, "Firefox"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"]];
+const SYSTEMS = [[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS X/, "macOS"], [/CrOS/, "ChromeOS"], [/Linux/, "Linux"]];
+
+function device(agent) {
+  const found = (kinds) => kinds.find(([pattern]) => pattern.test(agent ?? ""))?.[1];
+  return [found(BROWSERS), found(SYSTEMS)].filter(Boolean).join(" on ");
+}
