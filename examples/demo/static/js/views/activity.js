@@ -26,7 +26,10 @@ const WORDS = {
   "user.disabled": ({ reason }) => `Account disabled${reason ? `: ${reason}` : ""}`,
   "user.enabled": () => "Account enabled",
   "user.unlocked": () => "Wrong passwords forgotten",
+  "user.exported": () => "All data downloaded",
+  "email.change_requested": ({ new: now }) => `Asked for another address${now ? `, ${now}` : ""}`,
   "email.changed": ({ old, new: now }) => (old && now ? `Address changed from ${old} to ${now}` : "Address changed"),
+  "email.change_undone": () => "Address taken back",
   "email.verified": () => "Address confirmed",
   "password.reset_requested": () => "A link to set a new password was sent",
   "password.changed": () => "New password",
@@ -39,13 +42,16 @@ const WORDS = {
   "session.reuse_detected": () => "A copied sign-in was noticed",
   "access.refused": () => "Tried something that is not allowed",
   "access.limited": () => "Held back after too many attempts",
+  "invitation.sent": () => "Somebody invited",
+  "invitation.accepted": () => "Invitation accepted",
+  "invitation.withdrawn": () => "Invitation withdrawn",
   "roles.changed": ({ granted = [], revoked = [] }) => [granted.length && `Given the role ${granted.join(", ")}`, revoked.length && `The role ${revoked.join(", ")} taken away`].filter(Boolean).join("; "),
 };
 
 // The events at `path`, a page of the server's at a time. `by` says who did it: own events and others tell it differently.
 export async function activity(path, by = byMe) {
   const list = el("ol", { class: "list events", "aria-label": "Activity" });
-  const more = el("div");
+  const more = el("div", { class: "more" });
   const notice = el("p", { class: "notice", role: "alert" });
 
   async function load(cursor) {
@@ -82,7 +88,7 @@ function plain(details, { event }) {
 }
 
 function byMe({ by_me: mine, ip_address: address }) {
-  return mine || address ? null : "not by you";
+  return mine || address ? null : "by an administrator";
 }
 
 // For administrators: `user_id` and `actor_id` are keys, as text.
