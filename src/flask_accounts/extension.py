@@ -274,7 +274,7 @@ class Accounts:
             events=events,
             hasher=BoundedHasher(hasher, concurrency=passwords.max_concurrent_hashes, patience=passwords.hash_patience),
             mail=MailRoom(mailer, events, app, mail),
-            letters=Letters(app, mail, packages),
+            letters=Letters(app, mail, packages, [feature.mail_samples for feature in self.features]),
             one_time=self._one_time(app, users),
             clock=self._clock,
             debug=app.debug or app.testing,

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+import jinja2
 import sqlalchemy.exc
 from flask.cli import with_appcontext
 
 from .errors import AccountsError, NotFound
-from .letters import languages
+from .letters import Letters, languages
+from .mail import Message
 from .runtime import Runtime, current_accounts
 from .settings import rows
-
-SAMPLE_TOKEN = "SampleToken-of-43-characters-as-they-are-sent"  # noqa: S105  # stands for one in previews
 
 as_json: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON, for scripts."
@@ -110,21 +110,35 @@ def settings_command(runtime: Runtime, as_json: bool) -> None:
     show(data, as_json=as_json, columns=("setting", "value", "default", "description"))
 
 
-@command("mail-preview", help="Write every mail with sample data into FOLDER, as text and HTML, in every language.")
+@command(
+    "mail-preview", help="Write every mail with sample data into FOLDER, as text and HTML, in every language; index.html shows all."
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 def mail_preview_command(runtime: Runtime, folder: Path) -> None:
     """Write every mail to look at."""
+    letters = runtime.letters
+    mails = {language: [_sample(letters, name, language) for name in letters.names()] for language in languages()}
     folder.mkdir(parents=True, exist_ok=True)
-    link = runtime.letters.link("sample", SAMPLE_TOKEN) or f"https://app.example.com/sample#token={SAMPLE_TOKEN}"
-    for language in languages():
-        for name in runtime.letters.names():
-            mail = runtime.letters.write(
-                name, "ann@example.com", language=language, token=SAMPLE_TOKEN, code="12345678", link=link, minutes=30
-            )
-            (folder / f"{name}.{language}.txt").write_text(f"{mail.subject}\n\n{mail.text}", encoding="utf-8")
+    for language, written in mails.items():
+        for mail in written:
+            (folder / f"{mail.kind}.{language}.txt").write_text(f"{mail.subject}\n\n{mail.text}", encoding="utf-8")
             if mail.html is not None:
-                (folder / f"{name}.{language}.html").write_text(mail.html, encoding="utf-8")
-    click.echo(f"Wrote {len(runtime.letters.names())} mails in {len(languages())} languages to {folder}.")
+                (folder / f"{mail.kind}.{language}.html").write_text(mail.html, encoding="utf-8")
+    page = jinja2.Environment(loader=jinja2.PackageLoader("flask_accounts"), autoescape=True).get_template(
+        "accounts/mail_preview.html"
+    )
+    index = page.render(product=letters.product, mails=mails, linked=letters.link("", "") is not None)
+    (folder / "index.html").write_text(index, encoding="utf-8")
+    click.echo(f"Wrote {len(letters.names())} mails in {len(mails)} languages to {folder}; {folder / 'index.html'} shows all.")
+
+
+def _sample(letters: Letters, name: str, language: str) -> Message:
+    try:
+        return letters.sample(name, language=language)
+    except jinja2.UndefinedError as error:
+        raise click.ClickException(
+            f"The mail {name}: {error.message}. Its feature must name a value for previews in mail_samples."
+        ) from None
 
 
 @command("purge", help="Delete the rows of sessions, tokens and the like whose time is over.")

@@ -45,6 +45,8 @@ class Feature:
 
     templates: ClassVar[bool] = False
     """The package has a `templates` folder with mails."""
+    mail_samples: ClassVar[Mapping[str, Any]] = {}
+    """Values for previews, of what its mails show beside `token`, `code`, `link` and `minutes`."""
 
     models: dict[type, type]
     """The built model of each mixin in `tables`; set by the assembly before anything else is asked."""
