@@ -37,6 +37,7 @@ from .models import UserMixin
 from .runtime import Runtime, current_accounts
 from .sessions import SessionSettings
 from .tokens import Presented, Tokens
+from .tracing import traced
 from .users import UserView
 
 P = ParamSpec("P")
@@ -81,6 +82,7 @@ Resolver = Callable[[Runtime], Principal | None]
 """Finds the caller of the current request; None where it sees no credentials, an error where they are wrong."""
 
 
+@traced("accounts.authenticate", to=lambda principal: {"credential": principal.location if principal else "none"})
 def session_resolver(runtime: Runtime) -> Principal | None:
     """By the access token of a session, in a header or a cookie."""
     try:
@@ -241,6 +243,7 @@ def _decorate(view: Callable[..., Any] | None, **conditions: Any) -> Any:  # the
     return decorate if view is None else decorate(view)
 
 
+@traced("accounts.authenticate")
 def token_check(claims: Mapping[str, Any]) -> None:
     """For plain `@jwt_required()`: raise if the session or account behind verified claims is no longer good.
 

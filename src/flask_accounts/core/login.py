@@ -41,6 +41,7 @@ from .runtime import Runtime
 from .schemas import TokenResponse, UserSchema
 from .sessions import Rotation, SessionSettings, SessionState
 from .tokens import TokenPair, Tokens
+from .tracing import traced
 from .users import UserView
 
 IN_FLIGHT = 16
@@ -68,6 +69,7 @@ class LoginPipeline:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    @traced("accounts.sign_in", of=lambda pipeline, attempt: {"amr": attempt.amr})
     def finish(self, attempt: LoginAttempt) -> SignIn:
         """Walk the gates and open a session: two statements, or three where the limit of sessions is near.
 
@@ -122,6 +124,7 @@ class LoginPipeline:
         error.extensions |= {"challenge_token": token, "expires_in": seconds}
         raise error
 
+    @traced("accounts.challenge")
     def resume(self, token: str, method: str, answer: Answer, client: Client) -> SignIn:
         """Go on with a sign-in that waits. `ChallengeInvalid`, `ValidationError` for a method it was not asked for, what the method
         or a gate raises. A wrong answer does not use the token up; guesses are counted per account by the entry checks.
@@ -155,6 +158,7 @@ class LoginPipeline:
         runtime.commit()
         raise error
 
+    @traced("accounts.refresh")
     def refresh(self, call: Call[Any], body_token: str | None) -> tuple[SignIn, str]:
         """Exchange the request's refresh token for the next pair; also where the token was found. Two statements.
 

@@ -32,6 +32,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from .events import EventBus, MailFailed, tell
 from .settings import Settings
+from .tracing import Carried, carried, span
 
 logger: logging.Logger = logging.getLogger("flask_accounts.mail")
 
@@ -282,6 +283,14 @@ def default_mailer(app: Flask, settings: MailSettings) -> Mailer | None:
     return None
 
 
+@dataclass(frozen=True, eq=False)
+class Errand:
+    """A message on its way, and the place in the trace of what caused it."""
+
+    message: Message
+    within: Carried | None
+
+
 class MailRoom:
     """Takes messages inside a transaction and sends them once it has committed.
 
@@ -308,8 +317,8 @@ class MailRoom:
     def _begin(self) -> None:
         """An empty room: at the start, and in a forked child, whose parent keeps its threads and sends what it has taken."""
         self._changed = threading.Condition()
-        self._waiting: deque[Message] = deque()
-        self._sending: list[Message] = []
+        self._waiting: deque[Errand] = deque()
+        self._sending: list[Errand] = []
         self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
         self._wait = self._own_wait or self._closing.wait
@@ -321,7 +330,8 @@ class MailRoom:
 
     def send(self, message: Message) -> None:
         """Send `message` after the commit, never if it is rolled back. Failures are told, not raised."""
-        self._events.after_commit(lambda: self._post(message))
+        errand = Errand(message, carried())
+        self._events.after_commit(lambda: self._post(errand))
 
     def drain(self) -> None:
         """Wait until everything handed over so far has been sent or given up."""
@@ -338,8 +348,8 @@ class MailRoom:
             self._changed.wait_for(self._is_idle, timeout=self._settings.exit_patience)
             left = [*self._sending, *self._waiting]
             self._waiting.clear()
-        for message in left:
-            self._failed(message, "the process ended")
+        for errand in left:
+            self._failed(errand.message, "the process ended")
 
     @property
     def _mailer(self) -> Mailer | None:
@@ -351,22 +361,22 @@ class MailRoom:
     def _is_idle(self) -> bool:
         return not self._waiting and not self._sending
 
-    def _post(self, message: Message) -> None:
+    def _post(self, errand: Errand) -> None:
         if self._mailer is None:
-            self._failed(message, "there is no mailer: set ACCOUNTS_MAIL_HOST, or pass Accounts(mailer=...)")
+            self._failed(errand.message, "there is no mailer: set ACCOUNTS_MAIL_HOST, or pass Accounts(mailer=...)")
         elif not self._settings.background:
-            self._deliver(message)
-        elif refusal := self._line_up(message):
-            self._failed(message, refusal)
+            self._deliver(errand)
+        elif refusal := self._line_up(errand):
+            self._failed(errand.message, refusal)
 
-    def _line_up(self, message: Message) -> str | None:
-        """Have `message` sent by a thread; why not, if it cannot be."""
+    def _line_up(self, errand: Errand) -> str | None:
+        """Have the message sent by a thread; why not, if it cannot be."""
         with self._changed:
             if self._closing.is_set():
                 return "the process ended"
             if len(self._waiting) >= self._settings.queue_size:
                 return "too many messages are waiting"
-            self._waiting.append(message)
+            self._waiting.append(errand)
             self._changed.notify_all()
             self._threads = [thread for thread in self._threads if thread.is_alive()]
             if len(self._threads) < self._settings.workers:
@@ -397,28 +407,38 @@ class MailRoom:
                 if not self._changed.wait_for(lambda: self._waiting, timeout=IDLE):
                     self._threads.remove(threading.current_thread())
                     return  # the next message starts a thread anew
-                message = self._waiting.popleft()
-                self._sending.append(message)
+                errand = self._waiting.popleft()
+                self._sending.append(errand)
             try:
-                self._deliver(message)
+                self._deliver(errand)
             finally:
                 with self._changed:
-                    self._sending.remove(message)
+                    self._sending.remove(errand)
                     self._changed.notify_all()
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver(self, errand: Errand) -> None:
+        with span("accounts.mail.send", within=errand.within, mail_kind=errand.message.kind) as current:
+            tries, failure = self._try(errand.message)
+            current.set(mail_tries=tries)
+            if failure:
+                current.fail(failure)
+                self._failed(errand.message, failure)
+
+    def _try(self, message: Message) -> tuple[int, str | None]:
+        """How often sending was tried, and why it failed, if it did."""
         assert self._mailer is not None  # noqa: S101  # checked where it was taken
         tries = self._settings.attempts if self._settings.background else 1
-        for attempt in range(1, tries + 1):
+        attempt = 1
+        while True:
             try:
                 self._mailer.send(message)
             except Exception as error:
-                if attempt == tries or self._closing.is_set() or _is_final(error):
-                    self._failed(message, _reason(error))
-                    return
+                if attempt >= tries or self._closing.is_set() or _is_final(error):
+                    return attempt, _reason(error)
                 self._wait(self._settings.pause * 2 ** (attempt - 1))
+                attempt += 1
             else:
-                return
+                return attempt, None
 
     def _failed(self, message: Message, reason: str) -> None:
         logger.error("A mail (%s) could not be sent: %s.", message.kind, reason)

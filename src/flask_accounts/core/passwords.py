@@ -11,7 +11,7 @@ import hmac
 import secrets
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Protocol
 
@@ -23,9 +23,15 @@ from pydantic import Field
 
 from .errors import ServiceUnavailable
 from .settings import Settings
+from .tracing import traced
 
 MAX_LENGTH = 256
 """Longest password that is ever hashed, in code points; longer input is refused before hashing (ASVS 15.2.2)."""
+
+SCHEMES: Mapping[str, str] = {
+    "$argon2id$": "argon2id", "$argon2": "argon2", "scrypt:": "scrypt", "pbkdf2:": "pbkdf2", "$2": "bcrypt",
+}  # fmt: skip
+"""How encoded hashes begin, most specific first."""
 
 
 class PasswordSettings(Settings):
@@ -130,6 +136,7 @@ class BoundedHasher:
         self._dummy: str | None = None
         self._dummy_lock = threading.Lock()
 
+    @traced("accounts.password.hash", to=lambda encoded: {"hash_scheme": scheme(encoded)})
     def hash(self, password: str) -> str:
         """As `Hasher.hash`, in turn; refuses more than `MAX_LENGTH` code points with ValueError."""
         if len(password) > MAX_LENGTH:
@@ -137,6 +144,11 @@ class BoundedHasher:
         with self._slot():
             return self.inner.hash(password)
 
+    @traced(
+        "accounts.password.verify",
+        of=lambda hasher, password, encoded: {"hash_scheme": scheme(encoded)},
+        to=lambda right: {"outcome": "match" if right else "mismatch"},
+    )
     def verify(self, password: str, encoded: str | None) -> bool:
         """As `Hasher.verify`, in turn; an account without a hash costs the same and never matches."""
         if len(password) > MAX_LENGTH:
@@ -164,6 +176,13 @@ class BoundedHasher:
             yield
         finally:
             self._slots.release()
+
+
+def scheme(encoded: str | None) -> str:
+    """The name of the scheme that made a hash: `other` for a host's own, `none` where there is no hash."""
+    if not encoded:
+        return "none"
+    return next((name for beginning, name in SCHEMES.items() if encoded.startswith(beginning)), "other")
 
 
 def same_secret(one: str, other: str) -> bool:

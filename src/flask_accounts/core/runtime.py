@@ -21,6 +21,7 @@ from .policies import PasswordCheck, PasswordContext, check_password
 from .schemas import SchemaBook, UserSchema
 from .sessions import SessionStore
 from .settings import Settings
+from .tracing import traced
 from .users import UserStore, UserView
 
 ServiceT = TypeVar("ServiceT")
@@ -163,6 +164,7 @@ class Runtime:
         found = {name: exporter(key) for name, exporter in self._exporters.items()}
         return {name: part for name, part in found.items() if part is not None}
 
+    @traced("accounts.entry_checks", of=lambda runtime, entry: {"action": entry.action})
     def enter(self, entry: Entry) -> None:
         """Ask every entry check; the first to refuse raises."""
         for check in self.entry_checks:
