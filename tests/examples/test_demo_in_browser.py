@@ -6,7 +6,6 @@ The browser is whatever Chromium the machine has; without one these tests are sk
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from flask_accounts.testing import PASSWORD
+from tests.browser import chromium
 
 from .conftest import Demo
 
@@ -24,26 +24,12 @@ playwright = pytest.importorskip("playwright.sync_api", reason="the package play
 expect = playwright.expect
 expect.set_options(timeout=15_000)
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+__all__ = ["chromium"]
+
 NEW_PASSWORD = "quite another phrase 17"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 # What Chromium writes to the console for every answer of 400 and above, also where the page expects it.
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    executable = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if executable is None:
-        pytest.skip(f"no browser is installed (looked for {', '.join(BROWSERS)})")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @dataclass
