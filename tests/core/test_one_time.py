@@ -157,3 +157,18 @@ def test_of_parallel_uses_of_one_token_one_wins(make_site: MakeSite, every_datab
         thread.join()
 
     assert len(wins) == 1
+
+
+@pytest.mark.requirement("OWASP-EV 5")
+def test_a_token_for_a_look_alike_address_voids_nothing_and_its_code_opens_nothing(
+    make_site: MakeSite, every_database_url: str
+) -> None:
+    """MariaDB's default collations take `é` for `e`."""
+    site = make_site(url=every_database_url)
+    with site.app.app_context():
+        store, now = site.testing.runtime.one_time, site.testing.clock.now()
+        mine = store.issue("invite", user_id=None, address="rene@example.com", lifetime=HOUR, now=now)
+        theirs = store.issue("invite", user_id=None, address="rené@example.com", lifetime=HOUR, now=now, code=True)
+
+        assert store.peek("invite", mine.token, now) is not None
+        assert store.consume_code("invite", "rene@example.com", right_code(theirs), now) is None

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from .events import Key
-from .models import UtcDateTime, owner_key
+from .models import UtcDateTime, exact, owner_key
 from .policies import MAX_EMAIL, email_form
 from .users import UserStore
 
@@ -39,10 +39,14 @@ class OneTimeTokenMixin:
     @declared_attr
     def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The account it is for; none for somebody who has no account yet."""
-        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), nullable=True, index=True)
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), nullable=True)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
+        return (sa.UniqueConstraint("user_id", "id"),)  # and no index, for the reason in `OwnedByUser`
 
     purpose: Mapped[str] = mapped_column(sa.String(32), nullable=False)
-    address: Mapped[str | None] = mapped_column(sa.String(MAX_EMAIL), nullable=True, index=True)
+    address: Mapped[str | None] = mapped_column(exact(MAX_EMAIL), nullable=True, index=True)
     token_hash: Mapped[str] = mapped_column(sa.String(64), nullable=False, unique=True)
     code_hash: Mapped[str | None] = mapped_column(sa.String(64), nullable=True)
     attempts: Mapped[int] = mapped_column(sa.Integer, nullable=False, default=0)
