@@ -144,6 +144,21 @@ class RoleService(Service):
             )  # fmt: skip
         return sorted(wanted)
 
+    def may_grant(self, names: Iterable[str], actor: Principal | None) -> None:
+        """Raise `ValidationError` for a role that is not there, `PermissionDenied` for one that the actor may not grant."""
+        wanted = set(names)
+        if actor is None:
+            wanted.discard(self.admin_role)  # made when it is granted
+        for _, role in self._by_name(wanted).values():
+            self._require_role(role, actor)
+
+    def grantable(self, names: Iterable[str], actor: Principal | None) -> list[str]:
+        """Those of the roles that are there and that the actor may grant, sorted."""
+        wanted = set(names)
+        found = {name for name, (_, role) in self._found(wanted).items() if self._may_give(role, actor)}
+        made = {self.admin_role} & wanted if actor is None else set()
+        return sorted(found | made)
+
     def keep_an_administrator(self, user: UserView) -> None:
         """Raise `LastAdministrator` if nobody else who is active has the administrators' role.
 
@@ -203,21 +218,30 @@ class RoleService(Service):
 
     def _require_role(self, role: Role, actor: Principal | None) -> None:
         """Insist that the actor holds what `role` gives; a role without permissions is asked for by its name, so it must be held itself."""
-        if actor is not None and not role.permissions and not (actor.has_role(role.name) or actor.can("*")):
-            raise PermissionDenied("This takes a role that you do not have yourself.")
-        self._require_held(role.permissions, actor)
+        if not self._may_give(role, actor):
+            what = "permissions" if role.permissions else "a role"
+            raise PermissionDenied(f"This takes {what} that you do not have yourself.")
+
+    def _may_give(self, role: Role, actor: Principal | None) -> bool:
+        if actor is None or role.permissions:
+            return _holds(actor, role.permissions)
+        return actor.has_role(role.name) or actor.can("*")
 
     def _require_held(self, permissions: Iterable[str], actor: Principal | None) -> None:
-        if actor is not None and not all(actor.can(word) for word in permissions):
+        if not _holds(actor, permissions):
             raise PermissionDenied("This takes permissions that you do not have yourself.")
 
     def _by_name(self, names: AbstractSet[str]) -> dict[str, tuple[int, Role]]:
-        rows = self._execute(sa.select(self._roles).where(self._roles.c.name.in_(names))).mappings().all() if names else []
-        found = {row["name"]: (row["id"], _role(row)) for row in rows}
+        found = self._found(names)
         missing = sorted(names - set(found))
         if missing:
             raise ValidationError([FieldProblem("roles", "role_unknown", f"There is no role {name!r}.") for name in missing])
         return found
+
+    def _found(self, names: AbstractSet[str]) -> dict[str, tuple[int, Role]]:
+        rows = self._execute(sa.select(self._roles).where(self._roles.c.name.in_(names))).mappings().all() if names else []
+        # MariaDB takes a blank at the end for none.
+        return {row["name"]: (row["id"], _role(row)) for row in rows if row["name"] in names}
 
     def _view(self, user: Any) -> UserView:
         view = user if isinstance(user, UserView) else self.runtime.users.view(self.runtime.users.key_of(user))
@@ -227,6 +251,10 @@ class RoleService(Service):
 
     def _execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[Any]:
         return self.runtime.users.execute(statement, parameters)
+
+
+def _holds(actor: Principal | None, permissions: Iterable[str]) -> bool:
+    return actor is None or all(actor.can(word) for word in permissions)
 
 
 def _role(row: sa.RowMapping) -> Role:
