@@ -216,6 +216,8 @@ class SchemaBook:
             return self.get(annotation)
         if annotation == int | UUID | str:  # the key of a user
             return self.key_type
+        if annotation == int | UUID | str | None:
+            return self.key_type | None
         arguments = get_args(annotation)
         if not arguments:
             return annotation

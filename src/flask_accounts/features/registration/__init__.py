@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ...core.feature import Feature
+from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.settings import Settings
 from .routes import AUTH_ROUTES, USERS_ROUTES
+from .service import RegistrationService
 from .settings import RegistrationSettings
 
 
@@ -17,5 +18,6 @@ class Registration(Feature):
     name: ClassVar[str] = "registration"
     requires: ClassVar[tuple[str, ...]] = ("users", "roles")
     settings: ClassVar[tuple[type[Settings], ...]] = (RegistrationSettings,)
+    services: ClassVar[tuple[type[Service], ...]] = (RegistrationService,)
     auth_routes: ClassVar[tuple[Route, ...]] = AUTH_ROUTES
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES

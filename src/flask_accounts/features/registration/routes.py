@@ -16,28 +16,23 @@ from ...core.errors import (
     ValidationError,
 )
 from ...core.events import RegistrationRepeated
-from ...core.gates import Entry, LoginAttempt
+from ...core.gates import Entry
 from ...core.http import PUBLIC, Access, Call, Reply, Route
-from ...core.login import LoginPipeline, token_reply
 from ...core.schemas import MessageResponse, UserSchema
 from ..roles.service import RoleService
 from ..users.service import UserService
 from .schemas import ADMIN_FIELDS, RegisteredSchema, RegisterSchema, admin_register
+from .service import registered_reply
 from .settings import RegistrationSettings
 
 
 def register(call: Call[RegisterSchema]) -> Reply:
     """Make an account."""
-    settings = call.runtime.setting(RegistrationSettings)
-    if not settings.open:
+    if not call.runtime.setting(RegistrationSettings).open:
         raise RegistrationClosed
     if call.runtime.conceals_accounts:
         return _concealed(call, call.body)
-    user = _create(call, call.body)
-    if not settings.sign_in:
-        return Reply({"user": call.runtime.show(user)}, 201)
-    attempt = LoginAttempt(call.runtime.users.key_of(user), ("pwd",), call.client)
-    return token_reply(call, call.runtime.get(LoginPipeline).finish(attempt), status=201)
+    return registered_reply(call, _create(call, call.body))
 
 
 def create_user(call: Call[BaseModel]) -> Reply:

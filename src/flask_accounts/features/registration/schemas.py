@@ -19,9 +19,19 @@ def _as_set_up(schema: dict[str, Any]) -> None:
     example = {"email": "ann@example.com", "username": "ann", "password": "correct horse battery staple"}
     if schema["properties"].keys() == example.keys():
         schema["examples"] = [example]
-    if has_app_context() and current_accounts().setting(RegistrationSettings).username_required:
+    if _username_required():
         schema["required"] = [*schema["required"], "username"]
-        schema["properties"]["username"] = {"title": "Username"} | schema["properties"]["username"]["anyOf"][0]
+        schema["properties"]["username"] = _given(schema["properties"]["username"])
+
+
+def _username_required() -> bool:
+    return has_app_context() and current_accounts().setting(RegistrationSettings).username_required
+
+
+def _given(username: dict[str, Any]) -> dict[str, Any]:
+    """The JSON schema of a username that may not be null."""
+    text: dict[str, Any] = username["anyOf"][0]
+    return {"title": "Username"} | text
 
 
 class RegisterSchema(Input):
@@ -40,6 +50,25 @@ class RegisterSchema(Input):
         if value is None and runtime is not None and runtime.setting(RegistrationSettings).username_required:
             raise PydanticCustomError("missing", "Field required")
         return value
+
+
+def without_address(book: SchemaBook, name: str, doc: str | None, **more: Any) -> type[BaseModel]:
+    """What registration asks for where the address is known, and `more` fields, as a schema for the document alone.
+
+    It lacks the host's validators, which may ask for the address: `RegistrationService.read` takes it with the rest.
+    """
+    base = book.get(RegisterSchema)
+
+    def as_set_up(schema: dict[str, Any]) -> None:
+        if _username_required():
+            schema["required"] = [*schema.get("required", ()), "username"]
+            schema["properties"]["username"] = _given(schema["properties"]["username"])
+
+    fields: dict[str, Any] = {key: (field.annotation, field) for key, field in base.model_fields.items() if key != "email"}
+    shown = pydantic.create_model(name, __base__=Input, __doc__=doc, **more, **fields)
+    shown.model_config["json_schema_extra"] = as_set_up
+    shown.model_rebuild(force=True)
+    return shown
 
 
 class AdminRegisterFields(Input):
