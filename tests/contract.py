@@ -258,3 +258,32 @@ def walk_life(site: Site, contract: Contract) -> None:
     check(anybody.post(f"{auth}/challenge", json=step | {"new_password": NEW}))
     check(anybody.post(f"{auth}/challenge", json=step | {"new_password": NEW}))
     runtime.password_checks = before
+
+
+def walk_invitations(site: Site, contract: Contract) -> None:
+    """Inviting, seeing, sending again, withdrawing and accepting; after `walk`, whose people are there."""
+    check, anybody = contract.check, site.client
+    auth, users = "/api/auth", "/api/users"
+    admin = site.client_for(site.user("root3@example.com", roles=["admin"]))
+    ordinary = site.client_for(site.user("ivy@example.com"))
+    wanted = {"email": "jim@example.com", "username": "jim", "password": PASSWORD}
+    sent = [admin.post(f"{users}/invitations", json={"email": f"{name}@example.com"}) for name in ("kim", "ida", "jim")]
+    ids = [answer.get_json()["id"] for answer in sent]
+    check(sent[0])
+    secrets = [token_of(mail.text) for mail in site.testing.outbox[-2:]]
+    check(anybody.post(f"{auth}/register", json=wanted))
+    for client in (admin, ordinary, anybody):
+        for email in ("ida@example.com", "ben@example.com", "nothing"):
+            check(client.post(f"{users}/invitations", json={"email": email}))
+        for query in ("", "?cursor=&status=open", "?cursor=x"):
+            check(client.get(f"{users}/invitations{query}"))
+        for name in (ids[2], "nothing"):
+            check(client.get(f"{users}/invitations/{name}"))
+            check(client.post(f"{users}/invitations/{name}/resend"))
+        check(client.delete(f"{users}/invitations/nothing"))
+    for secret in (secrets[1], secrets[0], "x", 5):
+        check(anybody.post(f"{auth}/invitations/look", json={"token": secret}))
+        for body in ({"username": "ben"}, {"email": "eve@example.com"}, {"username": "ida"}):
+            check(anybody.post(f"{auth}/invitations/accept", json={"token": secret, "password": NEW, **body}))
+    check(admin.post(f"{users}/invitations/{ids[0]}/resend"))
+    check(admin.delete(f"{users}/invitations/{ids[0]}"))

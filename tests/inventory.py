@@ -13,6 +13,7 @@ FEATURES = [
     "registration",
     "email_verification",
     "password_reset",
+    "invitations",
     "notices",
     "audit",
     "openapi",
@@ -27,6 +28,7 @@ TABLES = {
     "accounts_roles",
     "accounts_user_roles",
     "accounts_one_time_tokens",
+    "accounts_invitations",
     "accounts_events",
     "accounts_event_seals",
 }

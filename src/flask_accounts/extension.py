@@ -50,6 +50,8 @@ from .features.audit import Audit
 from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
 from .features.email_verification import EmailVerification
+from .features.invitations import Invitations
+from .features.invitations.service import InvitationService
 from .features.limits import Limits
 from .features.lockout import Lockout
 from .features.notices import Notices
@@ -103,7 +105,7 @@ def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
     return [
         Limits(), Lockout(), Password(), Challenges(), Sessions(), Roles(), Users(), Registration(), EmailVerification(),
-        PasswordReset(), Notices(), Audit(), OpenApi(),
+        PasswordReset(), Invitations(), Notices(), Audit(), OpenApi(),
     ]  # fmt: skip
 
 
@@ -201,6 +203,11 @@ class Accounts:
     def roles(self) -> RoleService:
         """Create, change and grant roles."""
         return self.runtime.get(RoleService)
+
+    @property
+    def invitations(self) -> InvitationService:
+        """Invite people, with roles."""
+        return self.runtime.get(InvitationService)
 
     @property
     def mail(self) -> MailRoom:

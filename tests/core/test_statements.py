@@ -32,6 +32,10 @@ class Scene:
     ann: FlaskClient
     ann_id: Any
     ann_tokens: dict[str, Any]
+    invitation: str
+    """The path of an open one."""
+    token: str
+    """What accepts it."""
 
 
 @pytest.fixture
@@ -41,7 +45,10 @@ def scene(site: Site) -> Scene:
     tokens = site.tokens("ann@example.com")
     client = site.client
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {tokens['access_token']}"
-    return Scene(site, admin, client, ann.id, tokens)
+    path = "/api/users/invitations"
+    sent = admin.post(path, json={"email": "invited@example.com", "roles": ["editor"]}).get_json()
+    token = site.testing.outbox[-1].text.split("\n\n")[1].strip()
+    return Scene(site, admin, client, ann.id, tokens, f"{path}/{sent['id']}", token)
 
 
 Act = Callable[[Scene], TestResponse]
@@ -72,7 +79,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "me": (1, 200, lambda s: s.ann.get("/api/auth/me")),
     "me, without a token": (0, 401, lambda s: s.site.client.get("/api/auth/me")),
     "change me": (4, 200, lambda s: s.ann.patch("/api/auth/me", json={"username": "anna"})),
-    "delete me": (12, 204, lambda s: s.ann.delete("/api/auth/me")),
+    "delete me": (13, 204, lambda s: s.ann.delete("/api/auth/me")),
     "own sessions": (2, 200, lambda s: s.ann.get("/api/auth/sessions")),
     "end other sessions": (3, 204, lambda s: s.ann.delete("/api/auth/sessions")),
     # Administration
@@ -87,9 +94,21 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "make an account": (5, 201, lambda s: s.admin.post("/api/users", json={"email": "new@example.com", "password": NEW})),
     "change an account": (5, 200, lambda s: s.admin.patch(f"/api/users/{s.ann_id}", json={"username": "anna"})),
     "disable an account": (7, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
-    "delete an account": (13, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
+    "delete an account": (14, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
     "somebody's sessions": (3, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}/sessions")),
     "end somebody's sessions": (4, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}/sessions")),
+    "invite": (7, 201, lambda s: s.admin.post("/api/users/invitations", json={"email": "new@example.com", "roles": ["editor"]})),
+    "invitations": (2, 200, lambda s: s.admin.get("/api/users/invitations?status=open")),
+    "an invitation": (2, 200, lambda s: s.admin.get(s.invitation)),
+    "send an invitation again": (10, 200, lambda s: s.admin.post(f"{s.invitation}/resend")),
+    "withdraw an invitation": (5, 204, lambda s: s.admin.delete(s.invitation)),
+    "look at an invitation": (2, 200, lambda s: s.site.client.post("/api/auth/invitations/look", json={"token": s.token})),
+    "accept an invitation": (
+        14, 201, lambda s: s.site.client.post("/api/auth/invitations/accept", json={"token": s.token, "password": NEW}),
+    ),
+    "accept nothing": (
+        1, 400, lambda s: s.site.client.post("/api/auth/invitations/accept", json={"token": "x", "password": NEW}),
+    ),
     "roles": (2, 200, lambda s: s.admin.get("/api/users/roles")),
     "make a role": (2, 201, lambda s: s.admin.post("/api/users/roles", json={"name": "helper"})),
     "set somebody's roles": (5, 200, lambda s: s.admin.put(f"/api/users/{s.ann_id}/roles", json={"roles": []})),

@@ -21,6 +21,7 @@ PUBLIC = {
     "DELETE /api/auth/logout", "POST /api/auth/challenge",
     # Proofs that travel by mail
     "POST /api/auth/email/verify", "POST /api/auth/email/verify/resend", "POST /api/auth/password/forgot", "POST /api/auth/password/reset",
+    "POST /api/auth/invitations/look", "POST /api/auth/invitations/accept",
     # The contract
     "GET /api/auth/openapi.json", "GET /api/auth/docs", "GET /api/auth/docs/<name>",
 }  # fmt: skip
@@ -34,6 +35,8 @@ ADMINISTRATIVE = {
     "GET /api/users/", "GET /api/users/<user_id>/sessions", "DELETE /api/users/<user_id>/sessions", "POST /api/users/<user_id>/disable",
     "POST /api/users/<user_id>/enable", "PUT /api/users/<user_id>/roles", "GET /api/users/roles", "POST /api/users/roles",
     "PATCH /api/users/roles/<name>", "DELETE /api/users/roles/<name>", "POST /api/users/<user_id>/password-reset",
+    "GET /api/users/invitations", "POST /api/users/invitations", "GET /api/users/invitations/<invitation_id>",
+    "DELETE /api/users/invitations/<invitation_id>", "POST /api/users/invitations/<invitation_id>/resend",
     "POST /api/users/<user_id>/unlock", "GET /api/users/events", "GET /api/users/<user_id>/events",
 }  # fmt: skip
 
@@ -48,9 +51,9 @@ def routes(site: Site) -> Iterator[tuple[str, str]]:
 
 
 def filled(rule: str, key: Any, name: str = "editor") -> str:
-    return (
-        rule.replace("<user_id>", str(key)).replace("<name>", name).replace("<session_id>", "00000000-0000-7000-8000-000000000000")
-    )
+    nothing = "00000000-0000-7000-8000-000000000000"
+    values = {"user_id": str(key), "name": name, "session_id": nothing, "invitation_id": nothing}
+    return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
 
 
 def call(client: FlaskClient, method: str, path: str) -> Any:

@@ -29,6 +29,7 @@
         UsernameTaken                     USERNAME_TAKEN
         RoleExists                        ROLE_EXISTS
         RoleProtected                     ROLE_PROTECTED
+        InvitationExists                  INVITATION_EXISTS
         LastAdministrator                 LAST_ADMINISTRATOR
         ConcurrentChange                  CONCURRENT_CHANGE
       ContentTooLarge             413     CONTENT_TOO_LARGE
@@ -36,6 +37,7 @@
       TooManyRequests             429     RATE_LIMITED, with Retry-After
       InternalError               500     INTERNAL_ERROR, opaque on purpose
       ServiceUnavailable          503     SERVICE_UNAVAILABLE, with Retry-After
+        MailUnavailable                   MAIL_UNAVAILABLE
 
 They are raised deep, with a code, and rendered once, at the edge (`core.http`). Being Werkzeug's
 exceptions of their status they also come out right where a host raises them in its own views (its own
@@ -351,6 +353,13 @@ class RoleProtected(Conflict):
     title: ClassVar[str] = "This role is protected."
 
 
+class InvitationExists(Conflict):
+    """The address has an open invitation: send that one again, or withdraw it."""
+
+    error_code: ClassVar[str] = "INVITATION_EXISTS"
+    title: ClassVar[str] = "This address has an open invitation."
+
+
 class LastAdministrator(Conflict):
     """Nobody would be left who can administer the accounts."""
 
@@ -411,12 +420,22 @@ class ServiceUnavailable(AccountsError, werkzeug.exceptions.ServiceUnavailable):
         super().__init__(detail, headers={"Retry-After": str(retry_after)})
 
 
+class MailUnavailable(ServiceUnavailable):
+    """What was asked for goes by mail, and the app has nothing set up to send it with."""
+
+    error_code: ClassVar[str] = "MAIL_UNAVAILABLE"
+    title: ClassVar[str] = "No mail can be sent from here."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 3600) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
 def error_types() -> Iterator[type[AccountsError]]:
     """Every error a client may meet, for the reference page and the OpenAPI document."""
 
     def leaves(kind: type[AccountsError]) -> Iterator[type[AccountsError]]:
         children = kind.__subclasses__()
-        if not children or kind is Conflict:
+        if not children or kind in (Conflict, ServiceUnavailable):
             yield kind
         for child in children:
             yield from leaves(child)

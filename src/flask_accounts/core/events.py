@@ -235,6 +235,30 @@ class RoleDeleted(Event, name="role.deleted", lasting=("role",)):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InvitationSent(Event, name="invitation.sent", lasting=("invitation_id", "roles", "again")):
+    """Somebody is invited to make an account; `again`: the invitation was there already. Whom, says the invitation itself."""
+
+    invitation_id: UUID
+    roles: tuple[str, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationAccepted(Event, name="invitation.accepted", lasting=("invitation_id", "roles")):
+    """The account was made by an invitation; `roles` are those it got by it."""
+
+    invitation_id: UUID
+    roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvitationWithdrawn(Event, name="invitation.withdrawn", lasting=("invitation_id",)):
+    """An invitation was taken back; its token is void."""
+
+    invitation_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
 class MailFailed(Event, name="mail.failed"):
     """A mail could not be sent. Its signal is sent at once, outside any transaction; `kind` is the mail's name."""
 

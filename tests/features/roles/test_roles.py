@@ -30,6 +30,8 @@ def test_the_list_has_every_role_and_every_permission_there_is(make_site: MakeSi
         "users:write",
         "roles:read",
         "roles:write",
+        "invitations:read",
+        "invitations:write",
         "audit:read",
         "posts:publish",
     }
