@@ -49,6 +49,7 @@ from .core.users import NEVER_SHOWN, UserStore
 from .features.audit import Audit
 from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
+from .features.email_change import EmailChange
 from .features.email_verification import EmailVerification
 from .features.invitations import Invitations
 from .features.invitations.service import InvitationService
@@ -105,7 +106,7 @@ def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
     return [
         Limits(), Lockout(), Password(), Challenges(), Sessions(), Roles(), Users(), Registration(), EmailVerification(),
-        PasswordReset(), Invitations(), Notices(), Audit(), OpenApi(),
+        PasswordReset(), EmailChange(), Invitations(), Notices(), Audit(), OpenApi(),
     ]  # fmt: skip
 
 
@@ -315,6 +316,7 @@ class Accounts:
                 erase=partial(feature.erase, runtime),
                 purge=partial(feature.purge, runtime),
                 conceals_accounts=feature.conceals_accounts(runtime),
+                email_change_needs_proof=feature.email_change_needs_proof(runtime),
             )
         runtime.attach(
             entry_checks=[limiter_check(self._limiter)] if self._limiter else [],

@@ -112,11 +112,35 @@ class RegistrationRepeated(Event, name="user.registration_repeated"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailChanged(Event, name="email.changed"):
-    """An account has another address, not proved yet."""
+class EmailChangeRequested(Event, name="email.change_requested"):
+    """An owner asked for another address, which has to prove itself first. Whether it belongs to another account is not told."""
+
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailChanged(Event, name="email.changed", lasting=("way", "old_verified")):
+    """An account has another address.
+
+    `way`: `confirmed` by the new address; `undone`, and back to an earlier one; or `direct`, by an administrator, by host code, or by
+    the owner where addresses need not prove themselves. A direct one is not proved. `old_verified`: whether the old one was.
+    """
 
     old: str
     new: str
+    way: str = "direct"
+    old_verified: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailChangeUndone(Event, name="email.change_undone"):
+    """Whoever reads the mail of an earlier address took the account back: it has that address again, and its sessions have ended.
+
+    `dropped` is the address it had until then.
+    """
+
+    email: str
+    dropped: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +214,7 @@ class SessionRefreshed(Event, name="session.refreshed"):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionEnded(Event, name="session.ended", lasting=("reason",)):
-    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`."""
+    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `email_undone`."""
 
     session_id: UUID
     reason: str

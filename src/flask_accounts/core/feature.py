@@ -99,6 +99,10 @@ class Feature:
         """Whether registration must answer known and new addresses alike."""
         return False
 
+    def email_change_needs_proof(self, runtime: Runtime) -> bool:
+        """Whether owners change their address by proving the new one at `POST /email/change`, and in no other way."""
+        return False
+
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Remove what this feature stores of an account that is being deleted. Done by hand because SQLite cascades only if told to."""
 

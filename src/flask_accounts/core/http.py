@@ -50,6 +50,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY")
 
 PRINCIPAL = "flask_accounts.principal"
 """Where the request's environment keeps who is calling, once that is known."""
+REFUSED = "flask_accounts.refused"
+"""Set once a refusal of the request has been remembered."""
 ROUTE = "accounts_route"
 """The attribute of a view function that holds its `Route`, by which the document finds it under any prefix."""
 
@@ -63,6 +65,8 @@ class Access:
     signed_in: bool = True
     optional: bool = False
     """Anybody may; who sends credentials is identified by them."""
+    on_demand: bool = False
+    """With `optional`: credentials are looked at only where the view asks for them (`identity.authenticate`)."""
     fresh: bool = False
     """Only after recent authentication."""
     permissions: tuple[str, ...] = ()
@@ -225,7 +229,8 @@ def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]
     try:
         return route.view(Call(runtime, principal, body, query, params, client, request))
     except (PermissionDenied, CsrfFailed) as error:
-        remember_refusal(runtime, principal, error.error_code)
+        if REFUSED not in memo():
+            remember_refusal(runtime, principal, error.error_code)
         raise
 
 
@@ -244,6 +249,7 @@ def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # 
         AccessRefused(user_id=key, actor_id=key, client=client, at=runtime.clock.now(), reason=reason, path=request.path)
     )
     runtime.commit()
+    memo()[REFUSED] = True
 
 
 def _client() -> Client:

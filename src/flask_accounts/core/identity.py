@@ -127,7 +127,7 @@ def authenticate() -> Principal | None:
 
 def guard(access: Access) -> Principal | None:
     """Let the caller pass if `access` says so; what routes of features are guarded by."""
-    if not access.signed_in and not access.optional:
+    if access.on_demand or not (access.signed_in or access.optional):
         return None
     return _pass(fresh=access.fresh, roles=(), permissions=access.permissions, optional=access.optional, any_of=False)
 

@@ -64,6 +64,9 @@ class OneTime:
     address: str | None
     data: Mapping[str, Any]
     created_at: datetime
+    expires_at: datetime
+    id: int
+    """Higher than those of the account's older tokens."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +118,24 @@ class OneTimeStore:
 
     def consume(self, purpose: str, token: str, now: datetime) -> OneTime | None:
         """What `token` stands for, using it up; None if it is not good, or somebody was faster."""
-        row = self._row(purpose, self._table.c.token_hash == _hash(token), now)
-        return _one_time(row) if row and self._delete(row["id"]) else None
+        found = self.peek(purpose, token, now)
+        return found if found and self.take(found) else None
+
+    def take(self, found: OneTime) -> bool:
+        """Use up what was peeked at; False if somebody was faster."""
+        return bool(self._users.execute(sa.delete(self._table).where(self._table.c.id == found.id)).rowcount)
 
     def consume_code(self, purpose: str, address: str, code: str, now: datetime) -> OneTime | None:
         """The same by the code sent to `address`. A wrong guess is counted: the caller must commit before it refuses."""
-        row = self._row(purpose, sa.and_(self._table.c.address == email_form(address), self._table.c.code_hash.is_not(None)), now)
+        found = self._guess(purpose, self._table.c.address == email_form(address), code, now)
+        return found if found and self.take(found) else None
+
+    def peek_code(self, purpose: str, user_id: Key, code: str, now: datetime) -> OneTime | None:
+        """What the code of an account's newest token stands for, without using it up. A wrong guess is counted: see `consume_code`."""
+        return self._guess(purpose, self._table.c.user_id == user_id, code, now)
+
+    def _guess(self, purpose: str, whose: sa.ColumnElement[bool], code: str, now: datetime) -> OneTime | None:
+        row = self._row(purpose, sa.and_(whose, self._table.c.code_hash.is_not(None)), now)
         if row is None:
             return None
         # Counted before it is compared, by a conditional UPDATE, so that parallel guesses all count.
@@ -130,7 +145,7 @@ class OneTimeStore:
             .values(attempts=self._table.c.attempts + 1)
         ).rowcount
         right = hmac.compare_digest(row["code_hash"], self._code_hash(purpose, code))
-        return _one_time(row) if counted and right and self._delete(row["id"]) else None
+        return _one_time(row) if counted and right else None
 
     def void(self, purpose: str, *, user_id: Key | None, address: str | None = None) -> None:
         """Make every outstanding token of this purpose worthless, for the account or, without one, the address."""
@@ -142,6 +157,19 @@ class OneTimeStore:
         old = list(self._users.execute(sa.select(table.c.id).where(table.c.purpose == purpose, whose)).scalars())
         if old:
             self._users.execute(sa.delete(table).where(table.c.id.in_(old)))
+
+    def void_newer(self, found: OneTime) -> None:
+        """Make the account's tokens of the same purpose that are newer than `found` worthless."""
+        # Not looked for first, as above: what was issued since this transaction's snapshot (MariaDB) must go too.
+        table = self._table
+        newer = sa.and_(table.c.purpose == found.purpose, table.c.user_id == found.user_id, table.c.id > found.id)
+        self._users.execute(sa.delete(table).where(newer))
+
+    def outstanding(self, purpose: str, user_id: Key, now: datetime) -> list[OneTime]:
+        """The account's tokens of this purpose that are still good, oldest first."""
+        table = self._table
+        good = sa.and_(table.c.purpose == purpose, table.c.user_id == user_id, table.c.expires_at > now)
+        return [_one_time(row) for row in self._users.execute(sa.select(table).where(good).order_by(table.c.id)).mappings()]
 
     def delete_all(self, user_id: Key) -> None:
         """Remove every token of the account."""
@@ -156,9 +184,6 @@ class OneTimeStore:
         statement = sa.select(table).where(table.c.purpose == purpose, condition, table.c.expires_at > now)
         return self._users.execute(statement.order_by(table.c.id.desc()).limit(1)).mappings().first()
 
-    def _delete(self, row_id: int) -> bool:
-        return bool(self._users.execute(sa.delete(self._table).where(self._table.c.id == row_id)).rowcount)
-
     def _code_hash(self, purpose: str, code: str) -> str:
         return hmac.new(self._key, f"{purpose}:{code}".encode(), hashlib.sha256).hexdigest()
 
@@ -169,4 +194,5 @@ def _hash(token: str) -> str:
 
 
 def _one_time(row: sa.RowMapping) -> OneTime:
-    return OneTime(row["purpose"], row["user_id"], row["address"], json.loads(row["data"]), row["created_at"])
+    data = json.loads(row["data"])
+    return OneTime(row["purpose"], row["user_id"], row["address"], data, row["created_at"], row["expires_at"], row["id"])

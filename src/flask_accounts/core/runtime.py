@@ -76,6 +76,7 @@ class Runtime:
         self._one_time = one_time
         self.conceals_accounts: bool = False
         """Registration answers known and new addresses alike."""
+        self._email_change_needs_proof = False
         self.clock = clock
         self.debug = debug
         """The app is in debug or testing mode."""
@@ -124,6 +125,7 @@ class Runtime:
         erase: Callable[[Key], None] | None = None,
         purge: Callable[[], int] | None = None,
         conceals_accounts: bool = False,
+        email_change_needs_proof: bool = False,
     ) -> None:
         """Plug a feature into the pipelines: its checks, its gates, its part of exporting, deleting and purging. At start only."""
         self.entry_checks += tuple(entry_checks)
@@ -137,6 +139,7 @@ class Runtime:
         self.slow_password_checks += tuple(slow_password_checks)
         self._exporters |= export or {}
         self.conceals_accounts = self.conceals_accounts or conceals_accounts
+        self._email_change_needs_proof = self._email_change_needs_proof or email_change_needs_proof
         if erase:
             self._erasers.append(erase)
         if purge:
@@ -191,6 +194,11 @@ class Runtime:
         if self._one_time is None:
             raise ConfigurationError("There is no table of one-time tokens: no feature in use asks for one.")
         return self._one_time
+
+    @property
+    def email_change_needs_proof(self) -> bool:
+        """Whether owners change their address by `POST /email/change` only. Never without a mailer: nobody could prove anything."""
+        return self._email_change_needs_proof and self.mail.available
 
     @property
     def context_words(self) -> tuple[str, ...]:

@@ -137,6 +137,15 @@ class SessionStore:
         counted = sa.select(sa.func.count()).select_from(self._table).where(self._live(key, now))
         return counted.scalar_subquery().label("live_sessions")
 
+    def stands(self, session_id: UUID) -> sa.ColumnElement[bool]:
+        """Whether what the session began still counts, as a column for another select: it lives, or its owner signed out of it.
+
+        One that was ended for a reason takes along what it left behind.
+        """
+        table = self._table
+        left = sa.or_(table.c.ended_at.is_(None), table.c.end_reason == "logout")
+        return sa.exists(sa.select(table.c.id).where(table.c.id == session_id, left)).label("session_stands")
+
     def open(
         self, key: Key, *, client: Client, amr: Sequence[str], now: datetime, verified_hash: str | None = None
     ) -> SessionState | None:

@@ -185,7 +185,14 @@ class UserStore:
 
     def view(self, key: Key) -> UserView | None:
         """One account, or None."""
-        statement = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column)).where(self.key_column == key)
+        return self._one(self.key_column == key)
+
+    def by_email(self, email: str) -> UserView | None:
+        """The account of an address, compared in its canonical form, or None."""
+        return self._one(self.c["email"] == email_form(email))
+
+    def _one(self, condition: sa.ColumnElement[bool]) -> UserView | None:
+        statement = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column)).where(condition)
         rows = self.execute(statement).mappings().all()
         return self.read(rows) if rows else None
 
@@ -360,11 +367,37 @@ class UserStore:
         self.execute(sa.update(self.table).where(self.key_column == key).values(values))
         self.forget(key)
 
-    def set_verified(self, key: Key, now: datetime) -> None:
-        """Note that the account's present address is proved."""
+    def set_verified(self, key: Key, now: datetime, *, address: str | None = None) -> bool:
+        """Note that the account's address is proved; with `address` only if it still is that one. False if not.
+
+        Whoever checks a proof must name the address it is of: the account may get another one at the same moment.
+        """
+        fits = [self.key_column == key]
+        if address is not None:
+            fits.append(self.c["email"] == address)
         values = {self.c["email_verified_at"]: now, self.c["updated_at"]: now}
-        self.execute(sa.update(self.table).where(self.key_column == key).values(values))
+        verified = self.execute(sa.update(self.table).where(*fits).values(values)).rowcount
         self.forget(key)
+        return bool(verified)
+
+    def change_email(
+        self, key: Key, *, old: str, new: str, verified_at: datetime | None, now: datetime, active: bool = False
+    ) -> bool:
+        """Put the address `new`, and when it was proved, in place of `old`; False when the account's is no longer `old`.
+
+        With `active`, also when the account is switched off. A taken address is `EmailTaken` and rolls the transaction back.
+        """
+        fits = [self.key_column == key, self.c["email"] == old]
+        if active:
+            fits.append(self.c["is_active"].is_(True))
+        values = {self.c["email"]: new, self.c["email_verified_at"]: verified_at, self.c["updated_at"]: now}
+        try:
+            changed = self.execute(sa.update(self.table).where(*fits).values(values)).rowcount
+        except IntegrityError as error:
+            self.db.session.rollback()
+            raise self._taken(new, None, key) or error from None
+        self.forget(key)
+        return bool(changed)
 
     def delete(self, key: Key) -> bool:
         """Delete the row, and what the host's relationships say goes with it; False when there was none."""

@@ -73,7 +73,8 @@ class EmailVerificationService(Service):
             runtime.commit()  # the counted guess must last
             raise OneTimeTokenInvalid
         now = runtime.clock.now()
-        runtime.users.set_verified(view.key, now)
+        if not runtime.users.set_verified(view.key, now, address=view.email):
+            raise OneTimeTokenInvalid  # the account got another address this very moment
         runtime.events.emit(EmailVerified(user_id=view.key, actor_id=view.key, client=client, at=now))
 
     def _tell_existing(self, event: RegistrationRepeated) -> None:

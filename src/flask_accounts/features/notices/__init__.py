@@ -1,11 +1,14 @@
-"""Security notices: the owner is told by mail when something about the account changes (ASVS 6.3.7)."""
+"""Security notices: the owner is told by mail when something about the account changes (ASVS 6.3.7).
+
+A changed address is told to the old one by the feature `email_change`, with the means to undo it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from ...core.events import EmailChanged, Event, Listener, PasswordChanged, RefreshTokenReused
+from ...core.events import Event, Listener, PasswordChanged, RefreshTokenReused
 from ...core.feature import Feature
 from ...core.runtime import Runtime
 from ...core.settings import Settings
@@ -18,8 +21,6 @@ class NoticeSettings(Settings):
 
     password_changed: bool = True
     """The password was changed, reset or set by an administrator's command."""
-    email_changed: bool = True
-    """The address was changed; told to the old one."""
     token_reused: bool = True
     """A refresh token was used twice and its session ended."""
 
@@ -38,10 +39,7 @@ class Notices(Feature):
             settings = runtime.setting(NoticeSettings)
             if not runtime.mail.available or event.user_id is None:
                 return
-            if isinstance(event, EmailChanged):
-                if settings.email_changed:
-                    _tell(runtime, "email_changed", event, to=event.old)
-            elif isinstance(event, PasswordChanged) and settings.password_changed:
+            if isinstance(event, PasswordChanged) and settings.password_changed:
                 _tell(runtime, "password_changed", event)
             elif isinstance(event, RefreshTokenReused) and settings.token_reused:
                 _tell(runtime, "token_reused", event)
@@ -49,7 +47,7 @@ class Notices(Feature):
         return (listen,)
 
 
-def _tell(runtime: Runtime, name: str, event: Event, *, to: str | None = None) -> None:
+def _tell(runtime: Runtime, name: str, event: Event) -> None:
     user = runtime.users.view(event.user_id) if event.user_id is not None else None
     if user is not None:
-        runtime.write(name, user, client=event.client, to=to)
+        runtime.write(name, user, client=event.client)

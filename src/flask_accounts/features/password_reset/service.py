@@ -74,13 +74,14 @@ class PasswordResetService(Service):
         if runtime.one_time.consume(PURPOSE, token, now) is None:
             raise OneTimeTokenInvalid  # somebody used it this very moment
         passwords.set(view, password, actor_id=view.key, client=client)
-        if not view.email_verified:
-            # Whoever holds the token reads the mail of the address.
-            runtime.users.set_verified(view.key, now)
+        # Whoever holds the token reads the mail of the address, if it still is the account's.
+        if not view.email_verified and runtime.users.set_verified(view.key, now, address=view.email):
             runtime.events.emit(EmailVerified(user_id=view.key, actor_id=view.key, client=client, at=now))
 
     def force(self, user: UserView, *, actor_id: Key | None = None, client: Client | None = None) -> None:
-        """By an administrator: end the account's sessions, make its password useless, and mail its owner a token."""
+        """End the account's sessions, make its password useless, and mail its owner a token: by an administrator, or where the
+        password may be in wrong hands.
+        """
         runtime = self.runtime
         runtime.get(PasswordService).remove(user, actor_id=actor_id, client=client)
         self.send(user, actor_id=actor_id, client=client)

@@ -47,7 +47,8 @@ def me(call: Call[None]) -> Reply:
 
 
 def update_me(call: Call[UpdateUserSchema]) -> Reply:
-    """Change the own account. A new e-mail address asks for recent authentication."""
+    """Change the own account. A new e-mail address has to prove itself instead, at `POST /email/change`; where the app lets it be
+    changed here, that asks for recent authentication."""
     return _update(call, call.principal.user, call.body.model_dump(exclude_unset=True))
 
 
@@ -159,6 +160,9 @@ def _target(call: Call[Any], permission: str) -> UserView:
 def _update(call: Call[Any], user: UserView, changes: Mapping[str, Any]) -> Reply:
     own = user.key == call.principal.user_id
     if own and changes.get("email", user.email) != user.email:
+        if call.runtime.email_change_needs_proof:
+            said = "The new address has to prove itself first: POST /email/change."
+            raise ValidationError.one("email", "email_needs_proof", said)
         require_recent(call.principal, call.runtime)
     call.runtime.get(UserService).update(user, changes, actor_id=call.principal.user_id, client=call.client)
     return Reply(call.runtime.show(user.key))

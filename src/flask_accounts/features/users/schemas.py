@@ -28,7 +28,7 @@ class UpdateUserSchema(Input):
 
     # A factory and not a default: null is no address, and the document must not offer it.
     email: EmailAddress = Field(default_factory=str)
-    """Asks for recent authentication."""
+    """Of the own account: another one has to prove itself at `POST /email/change`, or asks for recent authentication where it need not."""
     username: Username | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.errors import FieldProblem, NotFound, ValidationError
+from ...core.errors import ConcurrentChange, FieldProblem, NotFound, ValidationError
 from ...core.events import (
     Client,
     EmailChanged,
@@ -75,41 +75,43 @@ class UserService(Service):
     ) -> UserMixin:
         """Change an account: `email`, `username`, `email_verified`, `is_active`, and columns of the host's own.
 
-        A new address counts as unproved. Switching off ends all sessions. Raises as `create` does, and `LastAdministrator`.
+        A new address counts as unproved, unless `email_verified` says otherwise. Switching off ends all sessions. Raises as `create`
+        does, `LastAdministrator`, and `ConcurrentChange` where somebody else has changed the address meanwhile.
         """
-        runtime = self.runtime
+        runtime, users = self.runtime, self.runtime.users
         changes = dict(changes)
-        active = changes.pop("is_active", None)
+        active, verified = changes.pop("is_active", None), changes.pop("email_verified", None)
         found = self.get(user)
-        email, username = self._fit(changes.get("email", found.email), changes.get("username", found.username))
-        now = runtime.clock.now()
-        changed = []
-        before = found.email
-        if email != before:
-            found.email, found.email_verified_at = email, None
-            changed.append("email")
-        if username != found.username:
-            found.username = username
-            changed.append("username")
-        verified = changes.get("email_verified")
-        if verified is not None and verified != found.email_verified:
-            found.email_verified_at = now if verified else None
+        email, username = self._fit(changes.pop("email", found.email), changes.get("username", found.username))
+        key, now = users.key_of(found), runtime.clock.now()
+        before, was_verified = found.email, found.email_verified
+        moved = email != before
+        fields = {name: value for name, value in (changes | {"username": username}).items() if getattr(found, name) != value}
+        changed = [*fields, *(["email"] if moved else [])]
+        if verified is not None and verified != (was_verified and not moved):
             changed.append("email_verified")
-        for name in changes.keys() - {"email", "username", "email_verified"}:
-            if getattr(found, name) != changes[name]:
-                setattr(found, name, changes[name])
-                changed.append(name)
+            if not verified:
+                fields["email_verified_at"] = None
         if changed:
-            found.updated_at = now
-            runtime.users.save(found)
+            for name, value in fields.items():
+                setattr(found, name, value)
+            if fields:
+                found.updated_at = now
+            users.save(found)
+            # Only if the address still is what it was: it may be changed and proved at the same moment (CVE-2026-32700).
+            if moved:
+                done = users.change_email(key, old=before, new=email, verified_at=now if verified else None, now=now)
+            else:
+                done = not verified or was_verified or users.set_verified(key, now, address=before)
+            if not done:
+                raise ConcurrentChange
+            runtime.events.emit(UserUpdated(user_id=key, actor_id=actor_id, client=client, at=now, fields=tuple(sorted(changed))))
+        if moved:
             runtime.events.emit(
-                UserUpdated(
-                    user_id=runtime.users.key_of(found), actor_id=actor_id, client=client, at=now, fields=tuple(sorted(changed))
+                EmailChanged(
+                    user_id=key, actor_id=actor_id, client=client, at=now, old=before, new=email, old_verified=was_verified
                 )
             )
-        if "email" in changed:
-            key = runtime.users.key_of(found)
-            runtime.events.emit(EmailChanged(user_id=key, actor_id=actor_id, client=client, at=now, old=before, new=email))
         if active is False:
             self.disable(found, actor_id=actor_id, client=client)
         elif active is True:
