@@ -518,9 +518,10 @@ def test_it_works_with_uuid_keys(make_site: MakeSite) -> None:
 
 
 def test_the_feature_needs_what_it_uses() -> None:
+    from flask_sqlalchemy import SQLAlchemy
+
     from flask_accounts import ConfigurationError
     from flask_accounts.features.email_change import EmailChange
-    from flask_sqlalchemy import SQLAlchemy
 
     with pytest.raises(ConfigurationError, match="'email_change' needs password, users, password_reset"):
         Accounts(SQLAlchemy(), features=[EmailChange()])
