@@ -231,6 +231,7 @@ def walk_life(site: Site, contract: Contract) -> None:
     for body in ({"token": token, "new_password": NEW}, {"token": token, "new_password": NEW}, {"token": token}):
         check(anybody.post(f"{auth}/password/reset", json=body))
     ordinary = site.client_for(site.user("hal@example.com"))
+    walk_change_of_address(site, contract)
     # What happened
     for query in ("", "?cursor=", "?event=session.opened&outcome=success&per_page=1", "?per_page=0"):
         check(ordinary.get(f"{auth}/me/events{query}"))
@@ -258,6 +259,35 @@ def walk_life(site: Site, contract: Contract) -> None:
     check(anybody.post(f"{auth}/challenge", json=step | {"new_password": NEW}))
     check(anybody.post(f"{auth}/challenge", json=step | {"new_password": NEW}))
     runtime.password_checks = before
+
+
+def walk_change_of_address(site: Site, contract: Contract) -> None:
+    """Asking for another address, proving it, and taking the account back."""
+    check, anybody, outbox, url = contract.check, site.client, site.testing.outbox, "/api/auth/email/change"
+    person = site.user("lea@example.com", email_verified=True)
+    client = site.client_for(person)
+
+    def asked(email: str) -> str:
+        check(client.post(url, json={"email": email}))
+        return token_of(next(mail.text for mail in reversed(outbox) if mail.kind == "change_email"))
+
+    check(client.post(url, json={"email": "lea@example.com"}))
+    token = asked("lea@new.example.com")
+    check(anybody.post(f"{url}/confirm", json={"code": "12345678"}))
+    check(anybody.post(f"{url}/confirm", json={"token": token, "code": "12345678"}))
+    taken = site.user("lea@new.example.com")
+    check(anybody.post(f"{url}/confirm", json={"token": token}))
+    check(site.client_for(site.admin("root4@example.com")).delete(f"/api/users/{taken.id}"))
+    check(anybody.post(f"{url}/confirm", json={"token": token}))
+    undo = token_of(next(mail.text for mail in reversed(outbox) if mail.kind == "email_changed"))
+    site.user("lea@example.com")
+    for body in ({"token": undo}, {"token": "x"}):
+        check(anybody.post(f"{url}/undo", json=body))
+    check(client.patch("/api/auth/me", json={"email": "lea@third.example.com"}))
+    undone = site.client_for(site.user("moe@example.com", email_verified=True))
+    undone.post(url, json={"email": "moe@new.example.com"})
+    check(anybody.post(f"{url}/confirm", json={"token": token_of(outbox[-2].text)}))
+    check(anybody.post(f"{url}/undo", json={"token": token_of(outbox[-1].text)}))
 
 
 def walk_invitations(site: Site, contract: Contract) -> None:

@@ -13,6 +13,7 @@ FEATURES = [
     "registration",
     "email_verification",
     "password_reset",
+    "email_change",
     "invitations",
     "notices",
     "audit",

@@ -63,6 +63,9 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "login, by username": (3, 200, lambda s: s.site.client.post("/api/auth/login", json={"username": "ann", "password": PASSWORD})),
     "login, wrong password": (1, 401, lambda s: s.site.login("ann@example.com", "wrong")),
     "login, no such account": (1, 401, lambda s: s.site.login("nobody@example.com", "wrong")),
+    "ask for another address": (
+        4, 202, lambda s: s.ann.post("/api/auth/email/change", json={"email": "anna@example.com"}),
+    ),
     "refresh": (2, 200, lambda s: s.site.client.post("/api/auth/refresh", headers=bearer(s.ann_tokens["refresh_token"]))),
     "refresh, in the body": (
         2, 200, lambda s: s.site.client.post("/api/auth/refresh", json={"refresh_token": s.ann_tokens["refresh_token"]}),
@@ -73,7 +76,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     ),
     "reauthenticate": (4, 200, lambda s: s.ann.post("/api/auth/reauthenticate", json={"password": PASSWORD})),
     "change password": (
-        8, 204, lambda s: s.ann.post("/api/auth/password/change", json={"current_password": PASSWORD, "new_password": NEW}),
+        9, 204, lambda s: s.ann.post("/api/auth/password/change", json={"current_password": PASSWORD, "new_password": NEW}),
     ),
     # The own account
     "me": (1, 200, lambda s: s.ann.get("/api/auth/me")),
@@ -93,7 +96,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "somebody's account, not allowed": (1, 404, lambda s: s.ann.get("/api/users/1")),
     "make an account": (5, 201, lambda s: s.admin.post("/api/users", json={"email": "new@example.com", "password": NEW})),
     "change an account": (5, 200, lambda s: s.admin.patch(f"/api/users/{s.ann_id}", json={"username": "anna"})),
-    "disable an account": (7, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
+    "disable an account": (8, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
     "delete an account": (14, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
     "somebody's sessions": (3, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}/sessions")),
     "end somebody's sessions": (4, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}/sessions")),

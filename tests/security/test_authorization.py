@@ -21,7 +21,8 @@ PUBLIC = {
     "DELETE /api/auth/logout", "POST /api/auth/challenge",
     # Proofs that travel by mail
     "POST /api/auth/email/verify", "POST /api/auth/email/verify/resend", "POST /api/auth/password/forgot", "POST /api/auth/password/reset",
-    "POST /api/auth/invitations/look", "POST /api/auth/invitations/accept",
+    "POST /api/auth/invitations/look", "POST /api/auth/invitations/accept", "POST /api/auth/email/change/confirm",
+    "POST /api/auth/email/change/undo",
     # The contract
     "GET /api/auth/openapi.json", "GET /api/auth/docs", "GET /api/auth/docs/<name>",
 }  # fmt: skip
@@ -29,6 +30,7 @@ OWN = {
     # What a person may do to the own account
     "GET /api/auth/me", "PATCH /api/auth/me", "DELETE /api/auth/me", "GET /api/auth/sessions", "DELETE /api/auth/sessions",
     "DELETE /api/auth/sessions/<session_id>", "POST /api/auth/reauthenticate", "POST /api/auth/password/change", "GET /api/auth/me/events",
+    "POST /api/auth/email/change",
     "GET /api/users/<user_id>", "PUT /api/users/<user_id>", "PATCH /api/users/<user_id>", "DELETE /api/users/<user_id>",
 }  # fmt: skip
 ADMINISTRATIVE = {

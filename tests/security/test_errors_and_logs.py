@@ -142,7 +142,11 @@ TRACES: dict[str, Traced] = {
         events.SignInFailed, {},
     ),
     "logout": (lambda s: _ann(s).post("/api/auth/logout"), events.SessionEnded, {"reason": "logout"}),
-    "new address": (lambda s: _ann(s).patch("/api/auth/me", json={"email": "b@example.com"}), events.UserUpdated, {"fields": ("email",)}),
+    "new name": (lambda s: _ann(s).patch("/api/auth/me", json={"username": "bo"}), events.UserUpdated, {"fields": ("username",)}),
+    "new address": (
+        lambda s: _ann(s).post("/api/auth/email/change", json={"email": "b@example.com"}),
+        events.EmailChangeRequested, {"new": "b@example.com"},
+    ),
     "disable": (lambda s: _boss(s).post(f"/api/users/{_key(s)}/disable", json={"reason": "Spam."}), events.UserDisabled, {"reason": "Spam."}),
     "roles": (lambda s: _boss(s).put(f"/api/users/{_key(s)}/roles", json={"roles": ["admin"]}), events.RolesChanged, {"granted": ("admin",)}),
     "delete": (lambda s: _boss(s).delete(f"/api/users/{_key(s)}"), events.UserDeleted, {}),

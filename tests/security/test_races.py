@@ -30,7 +30,9 @@ pytestmark = pytest.mark.requirement("ASVS 15.4.2")
 
 @pytest.fixture
 def site(make_site: MakeSite, every_database_url: str) -> Site:
-    return make_site(url=every_database_url, config={"ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64})
+    return make_site(
+        url=every_database_url, config={"ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64, "ACCOUNTS_EMAIL_CHANGE_DIRECT": True}
+    )
 
 
 def at_once(*acts: Act) -> list[TestResponse]:
@@ -333,7 +335,11 @@ def test_no_sign_in_at_the_moment_of_disabling_or_deleting_leaves_a_session(site
 
 @pytest.mark.requirement("ASVS 7.1.2")
 def test_parallel_sign_ins_do_not_pass_the_limit_of_sessions(make_site: MakeSite, every_database_url: str) -> None:
-    config = {"ACCOUNTS_SESSIONS_MAX_PER_USER": 3, "ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64}
+    config = {
+        "ACCOUNTS_SESSIONS_MAX_PER_USER": 3,
+        "ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64,
+        "ACCOUNTS_EMAIL_CHANGE_DIRECT": True,
+    }
     site = make_site(url=every_database_url, config=config)
     ann = site.user("ann@example.com")
 

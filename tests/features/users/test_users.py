@@ -11,6 +11,7 @@ from tests.conftest import MakeSite, Site, bearer
 
 USER_FIELDS = {"id", "username", "email", "email_verified", "is_active", "roles", "created_at", "updated_at"}
 PUBLIC_FIELDS = {"id", "username", "created_at"}
+DIRECT = {"ACCOUNTS_EMAIL_CHANGE_DIRECT": True}
 
 
 class TestMe:
@@ -40,7 +41,8 @@ class TestMe:
 
         assert same == before < changed
 
-    def test_a_new_address_counts_as_unproved(self, site: Site) -> None:
+    def test_where_an_address_may_be_changed_here_the_new_one_counts_as_unproved(self, make_site: MakeSite) -> None:
+        site = make_site(config=DIRECT)
         client = site.client_for(site.user("ann@example.com", email_verified=True))
 
         body = client.patch("/api/auth/me", json={"email": "New@Example.com"}).get_json()
@@ -50,7 +52,8 @@ class TestMe:
     @pytest.mark.parametrize(
         ("body", "code"), [({"email": "ben@example.com"}, "EMAIL_TAKEN"), ({"username": "BEN"}, "USERNAME_TAKEN")]
     )
-    def test_what_another_has_is_409(self, site: Site, body: dict[str, str], code: str) -> None:
+    def test_what_another_has_is_409(self, make_site: MakeSite, body: dict[str, str], code: str) -> None:
+        site = make_site(config=DIRECT)
         site.user("ben@example.com", username="ben")
 
         answer = site.client_for(site.user()).patch("/api/auth/me", json=body)
@@ -60,7 +63,10 @@ class TestMe:
     @pytest.mark.parametrize(
         ("method", "path", "body"), [("PATCH", "/api/auth/me", {"email": "new@example.com"}), ("DELETE", "/api/auth/me", None)]
     )
-    def test_a_new_address_and_deletion_ask_for_recent_authentication(self, site: Site, method: str, path: str, body: Any) -> None:
+    def test_a_new_address_and_deletion_ask_for_recent_authentication(
+        self, make_site: MakeSite, method: str, path: str, body: Any
+    ) -> None:
+        site = make_site(config=DIRECT)
         site.user("ann@example.com")
         tokens = site.tokens("ann@example.com")
         site.testing.clock.move(minutes=15, seconds=1)
@@ -202,7 +208,7 @@ class TestLastAdministrator:
         ("DELETE", "/api/users/{id}", None),
         ("POST", "/api/users/{id}/disable", None),
         ("PATCH", "/api/users/{id}", {"is_active": False}),
-        ("PUT", "/api/users/{id}", {"email": "a@example.com", "username": None, "is_active": False}),
+        ("PUT", "/api/users/{id}", {"email": "admin@example.com", "username": None, "is_active": False}),
         ("PUT", "/api/users/{id}/roles", {"roles": []}),
     )
 
