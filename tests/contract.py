@@ -230,6 +230,11 @@ def walk_life(site: Site, contract: Contract) -> None:
     token = token_of(outbox[-1].text)
     for body in ({"token": token, "new_password": NEW}, {"token": token, "new_password": NEW}, {"token": token}):
         check(anybody.post(f"{auth}/password/reset", json=body))
+    for email in ("gil@example.com", 5):
+        check(anybody.post(f"{auth}/unlock/request", json={"email": email}))
+    token = token_of(outbox[-1].text)
+    for unlocking in (token, token, 5):
+        check(anybody.post(f"{auth}/unlock", json={"token": unlocking}))
     ordinary = site.client_for(site.user("hal@example.com"))
     walk_change_of_address(site, contract)
     # What happened

@@ -23,6 +23,7 @@ PUBLIC = {
     "POST /api/auth/email/verify", "POST /api/auth/email/verify/resend", "POST /api/auth/password/forgot", "POST /api/auth/password/reset",
     "POST /api/auth/invitations/look", "POST /api/auth/invitations/accept", "POST /api/auth/email/change/confirm",
     "POST /api/auth/email/change/undo",
+    "POST /api/auth/unlock/request", "POST /api/auth/unlock",
     # The contract
     "GET /api/auth/openapi.json", "GET /api/auth/docs", "GET /api/auth/docs/<name>",
 }  # fmt: skip

@@ -154,6 +154,13 @@ class PasswordResetRequested(Event, name="password.reset_requested"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnlockRequested(Event, name="user.unlock_requested"):
+    """Somebody asked for a mail to forget an account's wrong passwords; it is on its way to the account's address. No `user_id`: no
+    account has it.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserDeleted(Event, name="user.deleted"):
     """An account and everything stored about it is gone."""
 
@@ -171,8 +178,14 @@ class UserEnabled(Event, name="user.enabled"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PasswordChanged(Event, name="password.changed"):
-    """An account has a new password."""
+class PasswordChanged(Event, name="password.changed", lasting=("way",)):
+    """An account has a new password.
+
+    `way`: `owner`, who knew the one before; `reset` by a mailed token; `removed`, so that the owner must reset it; or `direct`, by an
+    administrator's command or host code.
+    """
+
+    way: str = "direct"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,9 @@ Three counts of wrong passwords stand side by side:
 Where the account has signed in before, only the first counts: strangers cannot use up the owner's tries. A count
 is taken before the password is looked at and given back if it was right, so guesses in parallel count each.
 Accounts that do not exist are counted like those that do. Sessions that are open stay open.
+
+Who reads the account's mail is never locked out: a mailed link, or a password reset, makes the wrong passwords forgotten and
+the place where it was followed one of the account's own.
 """
 
 from __future__ import annotations
@@ -22,11 +25,12 @@ from ...core.events import Key, Listener
 from ...core.feature import Feature, Service
 from ...core.gates import EntryCheck, EntryPass
 from ...core.http import Route
+from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .cli import unlock
 from .models import LockoutMixin
-from .routes import USERS_ROUTES
+from .routes import ROUTES, USERS_ROUTES
 from .service import LockoutService
 from .settings import LockoutSettings
 
@@ -37,10 +41,12 @@ class Lockout(Feature):
     name: ClassVar[str] = "lockout"
     requires: ClassVar[tuple[str, ...]] = ("roles",)
     settings: ClassVar[tuple[type[Settings], ...]] = (LockoutSettings,)
-    tables: ClassVar[dict[type, str]] = {LockoutMixin: "accounts_lockouts"}
+    tables: ClassVar[dict[type, str]] = {LockoutMixin: "accounts_lockouts", OneTimeTokenMixin: ONE_TIME_TABLE}
     services: ClassVar[tuple[type[Service], ...]] = (LockoutService,)
+    auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     commands: ClassVar[tuple[click.Command, ...]] = (unlock,)
+    templates: ClassVar[bool] = True
 
     def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
         """Count every try as wrong until it proves right."""
@@ -51,8 +57,8 @@ class Lockout(Feature):
         return (runtime.get(LockoutService).passed,)
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
-        """Learn where accounts sign in from."""
-        return (runtime.get(LockoutService).learn,)
+        """Learn where accounts sign in from, and who has proved to be the owner by a reset."""
+        return (runtime.get(LockoutService).hear,)
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Forget an account that is being deleted."""

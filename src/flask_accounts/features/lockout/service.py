@@ -16,16 +16,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from ...core.aside import insert_or_leave
-from ...core.errors import TooManyRequests
-from ...core.events import AccountUnlocked, Client, Event, Key, RateLimited, SignedIn
+from ...core.errors import OneTimeTokenInvalid, TooManyRequests
+from ...core.events import AccountUnlocked, Client, Event, Key, PasswordChanged, RateLimited, SignedIn, UnlockRequested
 from ...core.feature import Service
 from ...core.gates import Entry
+from ...core.policies import email_form
 from ...core.runtime import Runtime
 from .models import ALL, LockoutMixin
 from .settings import LockoutSettings
 
 _CHARGED = "flask_accounts.lockout.charge"
 """Where a session keeps what the try that is going on was charged."""
+PURPOSE = "unlock"
 ROUNDS = 100
 """How often a try that others overtake looks again. Each overtaking brings the wait nearer, so few are ever needed."""
 
@@ -94,9 +96,15 @@ class LockoutService(Service):
             charge.right = True
             self.runtime.events.after_commit(lambda: self._settle(charge))
 
-    def learn(self, event: Event) -> None:
-        """A sign-in makes its network one of the account's own."""
-        if not isinstance(event, SignedIn) or event.client is None or not self.enabled:
+    def hear(self, event: Event) -> None:
+        """A sign-in makes its network one of the account's own; a reset does, and makes wrong passwords forgotten."""
+        if isinstance(event, SignedIn):
+            self._learn(event)
+        elif isinstance(event, PasswordChanged) and event.way == "reset":
+            self.clear(event.user_id, actor_id=event.actor_id, client=event.client, known=True)
+
+    def _learn(self, event: SignedIn) -> None:
+        if event.client is None or not self.enabled:
             return
         pair = (_subject(event.user_id), event.client.network)
         charge = self.runtime.db.session().info.pop(_CHARGED, None)
@@ -112,12 +120,46 @@ class LockoutService(Service):
         of `client` is then one of the owner's own, so that strangers who go on guessing do not stand in the way.
         """
         key = self.runtime.users.key_of(user)
-        own = self._table.c.subject == _subject(key)
-        self.runtime.users.execute(sa.update(self._table).where(own).values(failures=0, free_at=0, told_at=0))
-        self.runtime.events.emit(AccountUnlocked(user_id=key, actor_id=actor_id, client=client, at=self.runtime.clock.now()))
+        tried = sa.and_(self._table.c.subject == _subject(key), self._table.c.free_at > 0)
+        if self.runtime.users.execute(sa.update(self._table).where(tried).values(failures=0, free_at=0, told_at=0)).rowcount:
+            self.runtime.events.emit(AccountUnlocked(user_id=key, actor_id=actor_id, client=client, at=self.runtime.clock.now()))
         if known and client is not None and client.address:
             pair = (_subject(key), client.network)
             self.runtime.events.after_commit(lambda: self._know(pair))
+
+    def ask(self, email: str, client: Client) -> None:
+        """Mail a token to the account's stored address, by which its owner makes wrong passwords forgotten.
+
+        Nothing differs to be seen between an account that is held back, one that is not, and none.
+        """
+        runtime, settings = self.runtime, self._settings
+        runtime.enter(Entry("unlock", client, account=email_form(email)))
+        now = runtime.clock.now()
+        found = runtime.users.by_email(email)
+        view = found if found is not None and found.is_active and settings.enabled else None
+        key, address = (view.key, view.email) if view is not None else (None, email)
+        # For an unknown address the same work, so that time does not tell: a token and a mail that nobody gets.
+        issued = runtime.one_time.issue(PURPOSE, user_id=key, address=address, lifetime=settings.unlock_lifetime, now=now)
+        letter: dict[str, Any] = {
+            "token": issued.token, "link": runtime.letters.link(settings.unlock_link_path, issued.token),
+            "minutes": int(settings.unlock_lifetime.total_seconds() // 60),
+        }  # fmt: skip
+        if view is not None:
+            runtime.write("unlock", view, client=client, **letter)
+        else:
+            runtime.draft("unlock", client=client, **letter)
+        runtime.events.emit(UnlockRequested(user_id=key, client=client, at=now))
+
+    def unlock(self, token: str, client: Client) -> None:
+        """Take the token of that mail: wrong passwords are forgotten, and the network of `client`, where the mail is read, is one
+        of the account's own. Nobody is signed in. `OneTimeTokenInvalid`.
+        """
+        runtime = self.runtime
+        found = runtime.one_time.consume(PURPOSE, token, runtime.clock.now())
+        view = runtime.users.view(found.user_id) if found is not None and found.user_id is not None else None
+        if found is None or view is None or not view.is_active or view.email != found.address:
+            raise OneTimeTokenInvalid
+        self.clear(view, actor_id=view.key, client=client, known=True)
 
     def forget(self, key: Key) -> None:
         """Delete what is kept of an account."""

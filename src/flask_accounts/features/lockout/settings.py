@@ -43,6 +43,10 @@ class LockoutSettings(Settings):
     """One more of these is allowed each time this has passed."""
     known_for: timedelta = Field(default=timedelta(days=30), ge=timedelta(0))
     """How long an address is known to an account after a sign-in from it. From known addresses the two counts above do not count."""
+    unlock_lifetime: timedelta = timedelta(minutes=30)
+    """How long a mailed token to unlock is good."""
+    unlock_link_path: str = "unlock"
+    """The page of the front end, below `ACCOUNTS_MAIL_BASE_URL`, that its link leads to."""
     actions: tuple[str, ...] = ("login", "reauthenticate", "password_change")
     """What checks a password. All share the same counts."""
 

@@ -53,14 +53,9 @@ class PasswordService(Service):
         if self.runtime.hasher.verify(answer.new_password, stored.password_hash):
             raise ValidationError.one("new_password", "password_unchanged", "The new password is the present one.")
         self._replace(
-            user.key,
-            stored.password_hash,
-            answer.new_password,
-            actor=user.key,
-            client=attempt.client,
-            keep=None,
-            field="new_password",
-        )
+            user.key, stored.password_hash, answer.new_password, way="owner",
+            actor=user.key, client=attempt.client, keep=None, field="new_password",
+        )  # fmt: skip
         renewed = self.runtime.users.credentials(user.key)
         return replace(attempt, verified_hash=renewed.password_hash if renewed else None, problems=())
 
@@ -88,18 +83,22 @@ class PasswordService(Service):
         """Replace the password by its owner; every session but `session_id` ends."""
         verified = self.confirm(key, current, client, action="password_change")
         try:
-            self._replace(key, verified.password_hash, new, actor=key, client=client, keep=session_id, field="new_password")
+            self._replace(
+                key, verified.password_hash, new, way="owner", actor=key, client=client, keep=session_id, field="new_password"
+            )
         except (ValidationError, ServiceUnavailable):
             self.runtime.commit()  # that the present password was right must last: else this would count as a guess
             raise
 
-    def set(self, user: Any, password: str, *, actor_id: Key | None = None, client: Client | None = None) -> None:
-        """Set an account's password by policy and end all its sessions. `NotFound`, or `ValidationError`."""
+    def set(
+        self, user: Any, password: str, *, actor_id: Key | None = None, client: Client | None = None, way: str = "direct"
+    ) -> None:
+        """Set an account's password by policy and end all its sessions; `way` is told by the event. `NotFound`, or `ValidationError`."""
         key = self.runtime.users.key_of(user)
         found = self.runtime.users.credentials(key)
         if found is None:
             raise NotFound
-        self._replace(key, found.password_hash, password, actor=actor_id, client=client, keep=None, field="password")
+        self._replace(key, found.password_hash, password, way=way, actor=actor_id, client=client, keep=None, field="password")
 
     def check(self, password: str, user: UserView, *, field: str = "password") -> None:
         """Raise `ValidationError` if the policy would refuse `password` for the account."""
@@ -112,9 +111,8 @@ class PasswordService(Service):
         found = self.runtime.users.credentials(key)
         if found is None:
             raise NotFound
-        self._store(
-            key, found.password_hash, self.runtime.hasher.hash(secrets.token_urlsafe(32)), actor=actor_id, client=client, keep=None
-        )
+        useless = self.runtime.hasher.hash(secrets.token_urlsafe(32))
+        self._store(key, found.password_hash, useless, way="removed", actor=actor_id, client=client, keep=None)
 
     def _verify(self, found: Credentials | None, password: str) -> Credentials | None:
         """`found`, its hash brought up to date, if `password` is right."""
@@ -130,17 +128,18 @@ class PasswordService(Service):
         return self._verify(users.credentials(found.user_id, newest=True), password)
 
     def _replace(
-        self, key: Key, old: str | None, password: str, *, actor: Key | None, client: Client | None, keep: UUID | None, field: str
-    ) -> None:
+        self, key: Key, old: str | None, password: str, *, way: str, actor: Key | None, client: Client | None, keep: UUID | None,
+        field: str,
+    ) -> None:  # fmt: skip
         runtime = self.runtime
         user = runtime.users.view(key)
         if user is None:
             raise NotFound
         encoded = runtime.new_password_hash(password, email=user.email, username=user.username, field=field)
-        self._store(key, old, encoded, actor=actor, client=client, keep=keep)
+        self._store(key, old, encoded, way=way, actor=actor, client=client, keep=keep)
 
     def _store(
-        self, key: Key, old: str | None, encoded: str, *, actor: Key | None, client: Client | None, keep: UUID | None
+        self, key: Key, old: str | None, encoded: str, *, way: str, actor: Key | None, client: Client | None, keep: UUID | None
     ) -> None:
         runtime = self.runtime
         now = runtime.clock.now()
@@ -148,7 +147,7 @@ class PasswordService(Service):
             raise InvalidCredentials  # changed meanwhile: the proof was of a password that is no longer theirs
         runtime.users.forget(key)
         ended = runtime.sessions.end_all(key, reason="password_changed", now=now, except_for=keep)
-        runtime.events.emit(PasswordChanged(user_id=key, actor_id=actor, client=client, at=now))
+        runtime.events.emit(PasswordChanged(user_id=key, actor_id=actor, client=client, at=now, way=way))
         for session_id in ended:
             runtime.events.emit(
                 SessionEnded(user_id=key, actor_id=actor, client=client, at=now, session_id=session_id, reason="password_changed")

@@ -73,7 +73,7 @@ class PasswordResetService(Service):
         passwords.check(password, view, field="new_password")
         if runtime.one_time.consume(PURPOSE, token, now) is None:
             raise OneTimeTokenInvalid  # somebody used it this very moment
-        passwords.set(view, password, actor_id=view.key, client=client)
+        passwords.set(view, password, actor_id=view.key, client=client, way="reset")
         # Whoever holds the token reads the mail of the address, if it still is the account's.
         if not view.email_verified and runtime.users.set_verified(view.key, now, address=view.email):
             runtime.events.emit(EmailVerified(user_id=view.key, actor_id=view.key, client=client, at=now))
