@@ -66,6 +66,7 @@ from .features.roles import Roles
 from .features.roles.service import RoleService
 from .features.sessions import Sessions
 from .features.sessions.service import SessionService
+from .features.strong_passwords import StrongPasswords
 from .features.users import Users
 from .features.users.schemas import UpdateUserSchema
 from .features.users.service import UserService
@@ -111,8 +112,8 @@ def default_features() -> list[Feature]:
 
 
 def opt_in_features() -> list[Feature]:
-    """What widens the ways in, or asks somebody outside: `Accounts(db, features=[*default_features(), ...])`."""
-    return [BreachedPasswords()]
+    """What widens the ways in, asks somebody outside, or needs an extra package: `Accounts(db, features=[*default_features(), ...])`."""
+    return [StrongPasswords(), BreachedPasswords()]
 
 
 class Accounts:

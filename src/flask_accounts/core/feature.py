@@ -88,7 +88,7 @@ class Feature:
         return ()
 
     def slow_password_checks(self, runtime: Runtime) -> Sequence[PasswordCheck]:
-        """Asked last, only for passwords that are about to be set and that nothing else is wrong with: checks that ask somebody else."""
+        """Asked last, only for passwords that are about to be set and that nothing else is wrong with: checks that cost much or ask somebody else."""
         return ()
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:

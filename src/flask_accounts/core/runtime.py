@@ -61,7 +61,7 @@ class Runtime:
         self.hasher = hasher
         self.password_checks: tuple[PasswordCheck, ...] = ()
         self.slow_password_checks: tuple[PasswordCheck, ...] = ()
-        """Those that ask somebody else, and only about passwords that nothing else is wrong with."""
+        """Those that cost much or ask somebody else, and only about passwords that nothing else is wrong with."""
         self.aside: Aside = Aside(users)
         """Transactions beside the request's, for counters."""
         self.entry_checks: tuple[EntryCheck, ...] = ()
