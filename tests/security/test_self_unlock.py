@@ -350,6 +350,15 @@ def test_where_the_lockout_is_turned_off_nobody_is_mailed(make_site: MakeSite) -
     assert site.testing.outbox == []
 
 
+def test_where_nothing_was_tried_nobody_is_told_of_an_unlocking(site: Site) -> None:
+    token = mailed(site)
+
+    with site.testing.recorded() as told:
+        assert unlock(site, token).status_code == 204
+
+    assert told == []
+
+
 def test_asking_changes_nothing_about_the_account(site: Site) -> None:
     besieged(site)
 
