@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import examples.demo
 import pytest
 from examples.demo.models import Post, User
 
+from flask_accounts.core.events import event_types
 from flask_accounts.testing import PASSWORD
 
 from .conftest import Demo
@@ -207,3 +212,14 @@ def test_posts_go_with_their_authors_account(demo: Demo) -> None:
 
     assert answer.status_code == 204
     assert demo.count(Post) == 1
+
+
+# What the page says
+
+
+def test_every_event_has_its_words_on_the_page() -> None:
+    script = (Path(examples.demo.__file__).parent / "static/js/views/activity.js").read_text()
+    worded = set(re.findall(r'^  "([a-z_]+\.[a-z_]+)": \(', script, re.MULTILINE))
+    ours = {event.name for event in event_types() if event.__module__.startswith("flask_accounts.")}
+
+    assert ours - worded == set()

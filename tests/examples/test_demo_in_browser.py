@@ -466,7 +466,7 @@ def test_a_new_address_asks_for_the_password_when_the_sign_in_is_old(visit: Visi
     demo.testing.clock.move(minutes=16)
     here.go("/account")
     here.fill(email="new@example.com")
-    here.press("Save address")
+    here.press("Change address")
     dialog = here.page.get_by_role("dialog", name="Confirm that it is you")
 
     dialog.get_by_label("Password", exact=True).fill("not the password")
@@ -475,8 +475,145 @@ def test_a_new_address_asks_for_the_password_when_the_sign_in_is_old(visit: Visi
     dialog.get_by_label("Password", exact=True).fill(PASSWORD)
     here.press("Confirm")
 
-    here.says("Your address is saved.")
+    here.heading("Confirm your new address")
+    assert demo.client(ann).get("/api/auth/me").get_json()["email"] == "ann@example.com"
+
+
+def test_a_new_address_proves_itself_and_the_old_one_takes_the_account_back(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann", email_verified=True)
+    theirs, ours = visit(), visit()
+    theirs.sign_in("ann")
+    page = theirs.page
+
+    # Somebody at the open browser moves the account to an address of their own.
+    theirs.go("/account")
+    theirs.fill(email="ann@example.com")
+    theirs.press("Change address")
+    expect(page.locator("[data-field=email] .problem")).to_have_text("This is the account's address already.")
+    theirs.fill(email="eve@example.com")
+    theirs.press("Change address")
+    theirs.heading("Confirm your new address")
+    expect(page.get_by_label("Code")).to_be_focused()
+    theirs.fill(code="0000 0000")
+    theirs.press("Use this address")
+    expect(page.locator("[data-field=code] .problem")).to_have_text("This link or code is not good any more.")
+    ours.mail("ann@example.com", "Another e-mail address for your account?")
+    theirs.fill(code=theirs.mail("eve@example.com", "Confirm your new e-mail address").letter.locator(".code").inner_text())
+    theirs.press("Use this address")
+    theirs.says("Your address is changed.")
+    expect(page.get_by_text("You sign in with eve@example.com.")).to_be_visible()
+    expect(page.get_by_role("list", name="Activity")).to_contain_text("Address changed from ann@example.com to eve@example.com")
+
+    # The old address is told, and is enough: the browser of the owner is not signed in.
+    notice = ours.mail("ann@example.com", "Your e-mail address was changed")
+    notice.page.locator(".mail-text a").click()
+    notice.heading("Take your account back")
+    assert notice.page.url == f"{notice.url}/#/undo-email-change"
+    notice.press("Take my account back")
+    expect(notice.page.get_by_role("heading", name="It is yours again")).to_be_focused()
+    theirs.follow("Write")
+    theirs.fill(title="Still here?", body="No.")
+    theirs.press("Publish")
+    theirs.heading("Sign in")
+    ours.mail("eve@example.com", "The change to this e-mail address was undone")
+
+    # The password may be known to others: the owner sets another, and only that one is good.
+    reset = ours.mail("ann@example.com", "Set a new password")
+    reset.page.locator(".mail-text a").click()
+    reset.fill(new_password=NEW_PASSWORD)
+    reset.press("Set password")
+    reset.fill(login="ann@example.com", password=PASSWORD)
+    reset.press("Sign in")
+    expect(reset.page.get_by_role("alert")).to_have_text("The credentials are not valid.")
+    reset.fill(password=NEW_PASSWORD)
+    reset.press("Sign in")
+    reset.says("Welcome back, ann.")
+
+
+def test_the_link_to_a_new_address_works_in_any_browser_and_once(visit: Visitor, demo: Demo) -> None:
+    ann = demo.person("ann")
+    here, phone = visit(), visit()
+    here.sign_in("ann")
+    here.go("/account")
+    here.fill(email="new@example.com")
+    here.press("Change address")
+    here.heading("Confirm your new address")
+
+    for said in ("Your new address counts from now on. Please sign in with it.", None):
+        tab = phone.mail("new@example.com", "Confirm your new e-mail address")
+        tab.page.locator(".mail-text a").click()
+        tab.heading("Confirm your new address")
+        tab.press("Use this address")
+        if said:
+            expect(tab.page.get_by_role("status").first).to_have_text(said)
+        else:
+            expect(tab.page.get_by_role("alert")).to_have_text("This link or code is not good any more.")
+
     assert demo.client(ann).get("/api/auth/me").get_json()["email"] == "new@example.com"
+    # Where nobody is signed in, a code is of no use.
+    phone.go("/confirm-email-change")
+    expect(phone.page.get_by_text("Please open the link in your mail once more.")).to_be_visible()
+
+
+def test_an_administrator_invites_sends_again_and_withdraws_and_a_colleague_joins(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"], display_name="Ada Holm")
+    demo.person("mira", roles=["moderator"])
+    ours, theirs = visit(), visit()
+    ours.sign_in("ada")
+    page = ours.page
+    ours.follow("People")
+    ours.follow("Invitations")
+    expect(page.get_by_text("Nobody has been invited yet.")).to_be_visible()
+
+    # What does not work is said beside the field.
+    ours.fill(email="ada@example.com")
+    ours.press("Send invitation")
+    expect(page.locator("[data-field=email] .problem")).to_have_text("This e-mail address is taken.")
+    for email, rank in (("ben@example.com", "Moderator"), ("eve@example.com", "Member")):
+        ours.fill(email=email)
+        page.get_by_label(rank).check()
+        ours.press("Send invitation")
+        ours.says(f"{email} is invited.")
+    ours.fill(email="ben@example.com")
+    ours.press("Send invitation")
+    expect(page.locator("[data-field=email] .problem")).to_have_text("This address has an open invitation.")
+
+    # Sent again, the older link is void; withdrawn, there is none.
+    rows = page.get_by_role("list", name="Invitations").get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="ben@example.com")).to_contain_text("moderator")
+    older = theirs.mail("ben@example.com", "You are invited to Commonplace")
+    ours.press("Send again: ben@example.com")
+    ours.says("ben@example.com is invited again. The older link is void.")
+    ours.press("Withdraw: eve@example.com")
+    ours.says("The invitation of eve@example.com is withdrawn.")
+    expect(rows.filter(has_text="eve@example.com")).to_contain_text("withdrawn")
+    for tab in (older, theirs.mail("eve@example.com", "You are invited to Commonplace")):
+        tab.page.locator(".mail-text a").click()
+        tab.heading("This invitation is over")
+
+    # Whoever is signed in at the browser is asked to sign out first; the invited then joins with the role.
+    joining = ours.mail("ben@example.com", "You are invited to Commonplace")
+    joining.letter.get_by_role("link", name="Accept the invitation").click()
+    joining.heading("You are invited")
+    expect(joining.page.get_by_text("You are signed in as Ada Holm here.")).to_be_visible()
+    joining.press("Sign out")
+    expect(joining.page.get_by_text("ben@example.com")).to_be_visible()
+    joining.fill(username="ada", password=PASSWORD)
+    joining.press("Join")
+    expect(joining.page.locator("[data-field=username] .problem")).to_have_text("This username is taken.")
+    joining.fill(username="ben", display_name="Ben Moss")
+    joining.press("Join")
+    joining.says("Welcome, Ben Moss.")
+    expect(joining.page.locator(".banner")).to_have_count(0)  # the mail has proved the address
+    joining.go("/account")
+    expect(joining.page.locator(".badge", has_text="moderator")).to_be_visible()
+    back = visit()
+    back.sign_in("ada")
+    back.go("/people/invitations")
+    expect(back.page.get_by_role("listitem").filter(has_text="ben@example.com")).to_contain_text("accepted")
+    back.follow("Manage ben@example.com")
+    back.heading("Ben Moss")
 
 
 def test_a_person_deletes_the_account_with_the_password(visit: Visitor, demo: Demo) -> None:
@@ -534,15 +671,25 @@ def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int
     post = demo.post(ada, "y" * 120, "z" * 300)
     here = visit(viewport={"width": width, "height": 800})
     demo.person("ann", display_name="w" * 80)
-    for path in ("/register", "/sign-in", "/forgot-password", "/verify-email", "/reset-password"):
+    for path in (
+        "/register", "/sign-in", "/forgot-password", "/verify-email", "/reset-password",
+        "/confirm-email-change", "/undo-email-change", "/accept-invitation",
+    ):  # fmt: skip
         here.go(path)
         expect(here.page.get_by_role("heading", level=1)).to_be_visible()
         assert here.page.evaluate("document.documentElement.scrollWidth") <= width, path
     here.mail("ann@example.com", "Confirm your e-mail address")
     assert here.page.evaluate("document.documentElement.scrollWidth") <= width
     here.sign_in("ada")
+    here.go("/people/invitations")
+    here.fill(email=f"{'v' * 64}@example.com")
+    here.press("Send invitation")
+    expect(here.page.get_by_role("list", name="Invitations").get_by_role("listitem")).to_have_count(1)
 
-    for path in ("/", f"/posts/{post}", "/write", "/account", "/people", f"/people/{ada.id + 1}", "/verify-email", "/nothing"):
+    for path in (
+        "/", f"/posts/{post}", "/write", "/account", "/people", f"/people/{ada.id + 1}", "/people/invitations",
+        "/verify-email", "/confirm-email-change", "/nothing",
+    ):  # fmt: skip
         here.go(path)
         expect(here.page.locator(".loading")).to_have_count(0)
         expect(here.page.get_by_role("heading", level=1)).to_be_visible()
@@ -564,7 +711,7 @@ def test_everything_has_a_name_and_the_keyboard_is_enough_to_sign_in(visit: Visi
     here.page.keyboard.press("Enter")
 
     here.says("Welcome back, Ann Lee.")
-    for path in ("/", "/write", "/account", "/verify-email", "/forgot-password"):
+    for path in ("/", "/write", "/account", "/verify-email", "/confirm-email-change", "/forgot-password"):
         here.go(path)
         expect(here.page.locator(".loading")).to_have_count(0)
         nameless = here.page.evaluate(

@@ -122,10 +122,32 @@ def upgrade() -> None:
     op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
 
     op.create_table(
+        "accounts_invitations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("address", exact(254), nullable=False),
+        sa.Column("open", sa.Boolean(), nullable=True),
+        sa.Column("roles", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=True),
+        sa.Column("trusted", sa.Boolean(), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("sent_at", moment, nullable=False),
+        sa.Column("expires_at", moment, nullable=False),
+        sa.Column("accepted_at", moment, nullable=True),
+        sa.Column("withdrawn_at", moment, nullable=True),
+        sa.Column("invited_by", sa.Integer(), nullable=True),
+        sa.Column("accepted_user", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["accepted_user"], ["people.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["invited_by"], ["people.id"], ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("accepted_user", "id"),
+        sa.UniqueConstraint("address", "open"),
+        sa.UniqueConstraint("invited_by", "id"),
+    )
+    op.create_table(
         "accounts_one_time_tokens",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("purpose", sa.String(length=32), nullable=False),
-        sa.Column("address", sa.String(length=254), nullable=True),
+        sa.Column("address", exact(254), nullable=True),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("code_hash", sa.String(length=64), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -136,10 +158,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("token_hash"),
+        sa.UniqueConstraint("user_id", "id"),
     )
     op.create_index(op.f("ix_accounts_one_time_tokens_address"), "accounts_one_time_tokens", ["address"])
     op.create_index(op.f("ix_accounts_one_time_tokens_expires_at"), "accounts_one_time_tokens", ["expires_at"])
-    op.create_index(op.f("ix_accounts_one_time_tokens_user_id"), "accounts_one_time_tokens", ["user_id"])
 
     op.create_table(
         "accounts_sessions",
@@ -194,6 +216,7 @@ def downgrade() -> None:
         "accounts_user_roles",
         "accounts_sessions",
         "accounts_one_time_tokens",
+        "accounts_invitations",
         "people",
         "accounts_roles",
         "accounts_revoked_tokens",

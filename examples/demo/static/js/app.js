@@ -3,8 +3,11 @@
 import { get, mayBeSignedIn, signOut } from "./api.js";
 import { avatar, el, fill, link, nameOf } from "./dom.js";
 import { session } from "./session.js";
+import { acceptInvitation } from "./views/accept.js";
 import { account } from "./views/account.js";
+import { confirmEmailChange, undoEmailChange } from "./views/change_address.js";
 import { home } from "./views/home.js";
+import { invitations } from "./views/invitations.js";
 import { people } from "./views/people.js";
 import { person } from "./views/person.js";
 import { post } from "./views/post.js";
@@ -26,8 +29,12 @@ const ROUTES = [
   [/^\/verify-email$/, verifyEmail, "anybody"],
   [/^\/forgot-password$/, forgotPassword, "anybody"],
   [/^\/reset-password$/, resetPassword, "anybody"],
+  [/^\/confirm-email-change$/, confirmEmailChange, "anybody"],
+  [/^\/undo-email-change$/, undoEmailChange, "anybody"],
+  [/^\/accept-invitation$/, acceptInvitation, "anybody"],
   [/^\/account$/, account, "signed-in"],
   [/^\/people$/, people, "admin"],
+  [/^\/people\/invitations$/, invitations, "admin"],
   [/^\/people\/(\d+)$/, person, "admin"],
 ];
 

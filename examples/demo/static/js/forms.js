@@ -84,7 +84,7 @@ function clear(element, notice) {
 
 // What names a field stands beside it, everything else on top.
 function show(element, notice, problem) {
-  const WHERE = { EMAIL_TAKEN: "email", USERNAME_TAKEN: "username", ONE_TIME_TOKEN_INVALID: "code" };
+  const WHERE = { EMAIL_TAKEN: "email", INVITATION_EXISTS: "email", USERNAME_TAKEN: "username", ONE_TIME_TOKEN_INVALID: "code" };
   const errors = WHERE[problem.code] ? [{ field: WHERE[problem.code], message: problem.message }] : problem.errors ?? [];
   const elsewhere = [];
   for (const error of errors) {

@@ -21,7 +21,7 @@ export async function account() {
     el(
       "div", { class: "panels" },
       panel("Profile", "What readers see beside your posts.", profile(user)),
-      panel("E-mail address", "You sign in with it. Changing it asks for your password if you signed in a while ago.", address(user)),
+      panel("E-mail address", ["You sign in with ", el("strong", {}, user.email), ". Another one counts once it has proved itself: we send it a code."], address()),
       panel("Password", "Changing it signs you out everywhere else.", password(user)),
       panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
       panel("What happened lately", "Was it not you? Change your password, and end the session.", events),
@@ -64,13 +64,13 @@ function profile(user) {
   });
 }
 
-function address(user) {
+function address() {
   return form({
-    fields: [field("email", { label: "E-mail address", type: "email", value: user.email, autocomplete: "email" })],
-    action: "Save address",
-    submit: async (given) => {
-      const done = await withPresence(async () => session.set(await patch("/api/auth/me", given)));
-      if (done) say("Your address is saved.");
+    fields: [field("email", { label: "New e-mail address", type: "email", autocomplete: "email", required: true })],
+    action: "Change address",
+    submit: async ({ email }) => {
+      const asked = await withPresence(() => post("/api/auth/email/change", { email }));
+      if (asked) await go("/confirm-email-change", { email, token: null });
     },
   });
 }

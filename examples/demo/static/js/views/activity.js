@@ -13,6 +13,7 @@ const ENDED = {
   reuse: "Signed out, because the sign-in was used from two places",
   limit: "Signed out of the oldest of too many places",
   disabled: "Signed out, because the account was disabled",
+  email_undone: "Signed out, because the old address was taken back",
 };
 const REFUSED = {
   INVALID_CREDENTIALS: "Wrong password",
@@ -24,6 +25,7 @@ const WORDS = {
   "user.updated": ({ fields = [] }) => `Changed: ${fields.map((name) => name.replaceAll("_", " ")).join(", ")}`,
   "user.registration_repeated": () => "Somebody tried to register with this address",
   "user.disabled": ({ reason }) => `Account disabled${reason ? `: ${reason}` : ""}`,
+  "user.deleted": () => "Account deleted",
   "user.enabled": () => "Account enabled",
   "user.unlocked": () => "Wrong passwords forgotten",
   "user.exported": () => "All data downloaded",
@@ -33,6 +35,7 @@ const WORDS = {
   "email.verified": () => "Address confirmed",
   "password.reset_requested": () => "A link to set a new password was sent",
   "password.changed": () => "New password",
+  "password.breach_check_failed": () => "Nobody could say whether a password is known to others",
   "session.opened": () => "Signed in",
   "session.refused": ({ reason }) => REFUSED[reason] ?? "Sign-in refused",
   "session.challenged": () => "Right password, one more step was asked for",
@@ -42,10 +45,14 @@ const WORDS = {
   "session.reuse_detected": () => "A copied sign-in was noticed",
   "access.refused": () => "Tried something that is not allowed",
   "access.limited": () => "Held back after too many attempts",
-  "invitation.sent": () => "Somebody invited",
+  "limits.store_failed": ({ allowed }) => `Attempts could not be counted, and were ${allowed ? "let through" : "refused"}`,
+  "mail.failed": () => "A mail could not be sent",
+  "invitation.sent": ({ again }) => (again ? "Invitation sent again" : "Somebody invited"),
   "invitation.accepted": () => "Invitation accepted",
   "invitation.withdrawn": () => "Invitation withdrawn",
   "roles.changed": ({ granted = [], revoked = [] }) => [granted.length && `Given the role ${granted.join(", ")}`, revoked.length && `The role ${revoked.join(", ")} taken away`].filter(Boolean).join("; "),
+  "role.saved": ({ role }) => `The role ${role} made or changed`,
+  "role.deleted": ({ role }) => `The role ${role} deleted`,
 };
 
 // The events at `path`, a page of the server's at a time. `by` says who did it: own events and others tell it differently.

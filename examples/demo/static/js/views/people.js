@@ -68,7 +68,7 @@ export async function people() {
   await load();
   return el(
     "div", { class: "column" },
-    el("div", { class: "head" }, el("h1", {}, "People"), el("p", { class: "muted" }, "Who has an account here, and what they may do.")),
+    el("div", { class: "head" }, el("h1", {}, "People"), el("p", { class: "muted" }, "Who has an account here, and what they may do."), tabs("/people")),
     figures,
     el(
       "div", { class: "card" },
@@ -80,6 +80,12 @@ export async function people() {
       list,
     ),
   );
+}
+
+// The pages of administrators.
+export function tabs(path) {
+  const tab = (to, text) => link(`#${to}`, text, { "aria-current": to === path ? "page" : undefined });
+  return el("nav", { class: "tabs", "aria-label": "People and invitations" }, tab("/people", "Accounts"), tab("/people/invitations", "Invitations"));
 }
 
 function figure(name, value) {

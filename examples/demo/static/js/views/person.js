@@ -5,15 +5,9 @@ import { ask, cancelButton, confirm } from "../dialogs.js";
 import { avatar, day, el, link, nameOf, say } from "../dom.js";
 import { doer, field, form } from "../forms.js";
 import { again } from "../app.js";
+import { rankField, rolesOf } from "../ranks.js";
 import { activity, byWhom } from "./activity.js";
 import { badges } from "./people.js";
-
-// What the choice stands for. Other roles an account may have are left as they are.
-const RANKS = [
-  ["", "Member", "Writes, and edits what is their own."],
-  ["moderator", "Moderator", "Deletes posts of anybody."],
-  ["admin", "Administrator", "Everything, these pages included."],
-];
 
 export async function person({ parameters: [id] }) {
   const path = `/api/users/${id}`;
@@ -42,18 +36,11 @@ function panel(title, ...content) {
 }
 
 function rank(user, path) {
-  const held = RANKS.toReversed().find(([role]) => !role || user.roles.includes(role))[0];
-  const others = user.roles.filter((role) => !RANKS.some(([known]) => known === role));
   return form({
-    fields: [el(
-      "fieldset", { class: "field", "data-field": "roles" },
-      el("legend", { class: "unseen" }, "Role"),
-      RANKS.map(([role, name, text]) => el("label", { class: "choice" }, el("input", { type: "radio", name: "rank", value: role, checked: role === held }), el("span", {}, el("strong", {}, name), el("span", { class: "muted small" }, text)))),
-      el("p", { class: "problem" }),
-    )],
+    fields: [rankField(user.roles, { class: "unseen" })],
     action: "Save role",
     submit: async (given) => {
-      await put(`${path}/roles`, { roles: given.rank ? [...others, given.rank] : others });
+      await put(`${path}/roles`, { roles: rolesOf(given.rank, user.roles) });
       await again();
       say(`The role of ${nameOf(user)} is saved.`);
     },

@@ -37,9 +37,7 @@ export function register() {
       form({
         fields: [
           field("email", { label: "E-mail address", type: "email", autocomplete: "email", "data-focus": true, required: true }),
-          field("username", { label: "Username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, hint: "Letters and digits, with . - _ between them." }),
-          field("display_name", { label: "Name", optional: true, autocomplete: "name", maxlength: 80, hint: "Stands above what you write." }),
-          field("password", { label: "Password", type: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT }),
+          newcomer(),
         ],
         action: "Register", wide: true,
         submit: async (given) => {
@@ -53,6 +51,15 @@ export function register() {
     ),
     el("p", { class: "muted after row" }, "Been here before?", link("#/sign-in", "Sign in")),
   );
+}
+
+// What people tell of themselves, however they come to have an account.
+export function newcomer(attributes) {
+  return [
+    field("username", { label: "Username", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true, hint: "Letters and digits, with . - _ between them.", ...attributes }),
+    field("display_name", { label: "Name", optional: true, autocomplete: "name", maxlength: 80, hint: "Stands above what you write." }),
+    field("password", { label: "Password", type: "password", autocomplete: "new-password", required: true, hint: PASSWORD_HINT }),
+  ];
 }
 
 // Runs a sign-in to its end, whatever the server asks for on the way.
