@@ -323,6 +323,41 @@ def test_who_guesses_reads_how_long_to_wait(visit: Visitor, demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("limits", [True])
+def test_who_reads_the_accounts_mail_need_not_wait(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann")
+    here = visit()
+    here.go("/sign-in")
+    for attempt in range(6):
+        expect(here.page.get_by_role("link", name="Have a link mailed")).to_have_count(0)
+        here.fill(login="ann", password=f"a guess {attempt}")
+        here.press("Sign in")
+        expect(here.page.get_by_role("alert")).to_have_text(re.compile("not valid" if attempt < 5 else "Too many attempts"))
+
+    here.follow("Have a link mailed")
+    here.heading("Too many wrong passwords?")
+    here.fill(email="ann@example.com")
+    here.press("Send me a link")
+    expect(here.page.get_by_role("heading", name="Look at your mail")).to_be_focused()
+    tab = here.mail("ann@example.com", "Sign in again after wrong passwords")
+    tab.page.locator(".mail-text a").click()
+    tab.heading("Try again at once")
+    assert tab.page.url == f"{here.url}/#/unlock"
+    tab.press("Forget wrong passwords")
+    expect(tab.page.get_by_role("status").first).to_have_text("You may try again now.")
+    tab.fill(login="ann", password=PASSWORD)
+    tab.press("Sign in")
+    tab.says("Welcome back, ann.")
+
+    # It worked once.
+    again = here.mail("ann@example.com", "Sign in again after wrong passwords")
+    again.page.locator(".mail-text a").click()
+    again.press("Forget wrong passwords")
+    expect(again.page.get_by_role("alert")).to_have_text("This link or code is not good any more.")
+    again.follow("Ask for a new one")
+    again.heading("Too many wrong passwords?")
+
+
+@pytest.mark.parametrize("limits", [True])
 def test_an_administrator_unlocks_confirms_and_forces_a_new_password(visit: Visitor, demo: Demo) -> None:
     demo.person("ada", roles=["admin"], display_name="Ada Holm")
     ben = demo.person("ben", display_name="Ben Moss")
@@ -673,7 +708,7 @@ def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int
     demo.person("ann", display_name="w" * 80)
     for path in (
         "/register", "/sign-in", "/forgot-password", "/verify-email", "/reset-password",
-        "/confirm-email-change", "/undo-email-change", "/accept-invitation",
+        "/confirm-email-change", "/undo-email-change", "/accept-invitation", "/unlock",
     ):  # fmt: skip
         here.go(path)
         expect(here.page.get_by_role("heading", level=1)).to_be_visible()

@@ -13,6 +13,7 @@ import { person } from "./views/person.js";
 import { post } from "./views/post.js";
 import { forgotPassword, resetPassword } from "./views/recover.js";
 import { register, signIn } from "./views/sign_in.js";
+import { unlock } from "./views/unlock.js";
 import { verifyEmail } from "./views/verify.js";
 import { write } from "./views/write.js";
 
@@ -29,6 +30,7 @@ const ROUTES = [
   [/^\/verify-email$/, verifyEmail, "anybody"],
   [/^\/forgot-password$/, forgotPassword, "anybody"],
   [/^\/reset-password$/, resetPassword, "anybody"],
+  [/^\/unlock$/, unlock, "anybody"],
   [/^\/confirm-email-change$/, confirmEmailChange, "anybody"],
   [/^\/undo-email-change$/, undoEmailChange, "anybody"],
   [/^\/accept-invitation$/, acceptInvitation, "anybody"],

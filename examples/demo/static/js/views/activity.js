@@ -27,6 +27,7 @@ const WORDS = {
   "user.disabled": ({ reason }) => `Account disabled${reason ? `: ${reason}` : ""}`,
   "user.deleted": () => "Account deleted",
   "user.enabled": () => "Account enabled",
+  "user.unlock_requested": () => "A link to try again after wrong passwords was sent",
   "user.unlocked": () => "Wrong passwords forgotten",
   "user.exported": () => "All data downloaded",
   "email.change_requested": ({ new: now }) => `Asked for another address${now ? `, ${now}` : ""}`,

@@ -8,6 +8,7 @@ import { go } from "../app.js";
 import { session } from "../session.js";
 
 export function signIn({ query, notice }) {
+  const heldBack = el("p", { hidden: true }, "Was it you? ", link("#/unlock", "Have a link mailed"), " to try again at once.");
   return el(
     "div", { class: "narrow" },
     el("div", { class: "head" }, el("h1", {}, "Sign in")),
@@ -20,8 +21,16 @@ export function signIn({ query, notice }) {
           field("password", { label: "Password", type: "password", autocomplete: "current-password", required: true }),
         ],
         action: "Sign in", wide: true,
-        submit: ({ login, password }) => enter(() => post("/api/auth/login", { ...named(login), password }), { email: named(login).email, next: query.get("next") }),
+        submit: async ({ login, password }) => {
+          try {
+            await enter(() => post("/api/auth/login", { ...named(login), password }), { email: named(login).email, next: query.get("next") });
+          } catch (problem) {
+            heldBack.hidden = problem.status !== 429;
+            throw problem;
+          }
+        },
       }),
+      heldBack,
       link("#/forgot-password", "Forgot your password?"),
     ),
     el("p", { class: "muted after row" }, "New here?", link("#/register", "Register")),
