@@ -237,6 +237,8 @@ def walk_life(site: Site, contract: Contract) -> None:
         check(anybody.post(f"{auth}/unlock", json={"token": unlocking}))
     ordinary = site.client_for(site.user("hal@example.com"))
     walk_change_of_address(site, contract)
+    # What is stored
+    check(ordinary.get(f"{auth}/me/export"))
     # What happened
     for query in ("", "?cursor=", "?event=session.opened&outcome=success&per_page=1", "?per_page=0"):
         check(ordinary.get(f"{auth}/me/events{query}"))

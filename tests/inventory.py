@@ -16,6 +16,7 @@ FEATURES = [
     "email_change",
     "invitations",
     "notices",
+    "export",
     "audit",
     "openapi",
 ]

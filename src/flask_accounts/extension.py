@@ -27,7 +27,7 @@ from .core.challenges import PendingSignIns
 from .core.cli import group
 from .core.clock import Clock, SystemClock
 from .core.errors import ConfigurationError
-from .core.events import EventBus
+from .core.events import EventBus, Key
 from .core.feature import Feature, Service, check_features
 from .core.gates import Gate, Limiter, limiter_check
 from .core.http import ROUTE, Route, build_blueprint
@@ -40,7 +40,7 @@ from .core.one_time import OneTimeStore, OneTimeTokenMixin
 from .core.openapi import Mounted, access_text, document
 from .core.passwords import Argon2Hasher, BoundedHasher, Hasher, PasswordSettings
 from .core.policies import PasswordCheck, common_check, length_check, likeness_check
-from .core.runtime import EXTENSION, Runtime, current_accounts
+from .core.runtime import EXTENSION, Exporter, Runtime, current_accounts
 from .core.schemas import PublicUserSchema, SchemaBook, UserSchema
 from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, SessionStore
 from .core.settings import Settings, load
@@ -51,6 +51,8 @@ from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
 from .features.email_change import EmailChange
 from .features.email_verification import EmailVerification
+from .features.export import Export
+from .features.export.service import ExportService
 from .features.invitations import Invitations
 from .features.invitations.service import InvitationService
 from .features.limits import Limits
@@ -107,7 +109,7 @@ def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
     return [
         Limits(), Lockout(), Password(), Challenges(), Sessions(), Roles(), Users(), Registration(), EmailVerification(),
-        PasswordReset(), EmailChange(), Invitations(), Notices(), Audit(), OpenApi(),
+        PasswordReset(), EmailChange(), Invitations(), Notices(), Export(), Audit(), OpenApi(),
     ]  # fmt: skip
 
 
@@ -129,6 +131,7 @@ class Accounts:
     `services`: own subclasses of services, such as `{UserService: MyUserService}`.
     `hasher`, `mailer`, `limiter`, `clock`: objects that meet the protocols of these names.
     `password_checks`, `gates`: callables added to the password policy and to every sign-in.
+    `exporters`: the host's own parts of an account's export, by name: `{"posts": lambda user: [post.title for post in user.posts]}`.
 
     Holds nothing of any app. Raises `ConfigurationError` for a set-up that cannot work.
     """
@@ -150,6 +153,7 @@ class Accounts:
         clock: Clock | None = None,
         password_checks: Sequence[PasswordCheck] = (),
         gates: Sequence[Gate] = (),
+        exporters: Mapping[str, Exporter] | None = None,
     ) -> None:
         if not isinstance(db, SQLAlchemy):
             raise ConfigurationError(f"Accounts(db) takes a Flask-SQLAlchemy object, not {db!r}.")
@@ -176,6 +180,7 @@ class Accounts:
         self._mailer = _as_mailer(mailer)
         self._clock = clock or SystemClock()
         self._password_checks, self._gates = tuple(password_checks), tuple(gates)
+        self._exporters = self._checked_exporters(dict(exporters or {}))
         self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
         self._check_schemas()
         self._check_services()
@@ -210,6 +215,11 @@ class Accounts:
     def invitations(self) -> InvitationService:
         """Invite people, with roles."""
         return self.runtime.get(InvitationService)
+
+    @property
+    def exports(self) -> ExportService:
+        """Everything stored about an account, for its owner."""
+        return self.runtime.get(ExportService)
 
     @property
     def mail(self) -> MailRoom:
@@ -296,7 +306,8 @@ class Accounts:
         runtime.provide(PendingSignIns, PendingSignIns(runtime))
         runtime.attach(
             password_checks=[length_check(passwords.min_length), common_check, likeness_check],
-            export={"account": users.export, "sessions": runtime.sessions.export},
+            export={"account": users.export, "sessions": runtime.sessions.export} | self._one_time_export(runtime),
+            exporters=self._exporters,
         )
         for feature in self.features:
             for kind in feature.services:
@@ -313,7 +324,7 @@ class Accounts:
                 completions=feature.completions(runtime),
                 password_checks=feature.password_checks(runtime),
                 slow_password_checks=feature.slow_password_checks(runtime),
-                export={feature.name: partial(feature.export, runtime)},
+                export={feature.name: partial(feature.export, runtime)} if _overrides(feature, "export") else {},
                 erase=partial(feature.erase, runtime),
                 purge=partial(feature.purge, runtime),
                 conceals_accounts=feature.conceals_accounts(runtime),
@@ -325,6 +336,11 @@ class Accounts:
             password_checks=self._password_checks,
         )
         return runtime
+
+    def _one_time_export(self, runtime: Runtime) -> dict[str, Callable[[Key], Any]]:
+        if OneTimeTokenMixin not in self._models:
+            return {}
+        return {"one_time_tokens": lambda key: runtime.one_time.export(key) or None}
 
     def _one_time(self, app: Flask, users: UserStore) -> OneTimeStore | None:
         model = self._models.get(OneTimeTokenMixin)
@@ -366,6 +382,18 @@ class Accounts:
         for feature in self.features:
             feature.models = {mixin: models[mixin] for mixin in feature.tables}
         return models
+
+    def _checked_exporters(self, exporters: dict[str, Exporter]) -> dict[str, Exporter]:
+        if exporters and not any(isinstance(feature, Export) for feature in self.features):
+            raise ConfigurationError(
+                "exporters: nothing is exported without the feature Export. Add it to Accounts(features=[...])."
+            )
+        for name, exporter in exporters.items():
+            if not callable(exporter):
+                raise ConfigurationError(
+                    f"exporters={{{name!r}: {exporter!r}}}: an exporter is a callable that takes the user object."
+                )
+        return exporters
 
     def _check_schemas(self) -> None:
         """Own members of the schemas that write must be columns of the user class, and none that only the system sets."""
@@ -449,6 +477,10 @@ class Accounts:
             }
             for item in self._mounted()
         ]
+
+
+def _overrides(feature: Feature, method: str) -> bool:
+    return getattr(type(feature), method) is not getattr(Feature, method)
 
 
 def _as_mailer(given: Mailer | Callable[[Message], object] | None) -> Mailer | None:

@@ -28,6 +28,7 @@ def test_every_answer_of_a_long_walk_is_what_the_document_says(make_site: MakeSi
     rare = {429, 503, 413, 415}
     unmet = {answer for answer in contract.answers - contract.met if answer[2] not in rare}
     unmet.discard(("post", "/api/auth/register", 403))
+    unmet.discard(("get", "/api/auth/me/export", 500))  # an exporter of the host's fails
     # Only where e-mail verification is required; its own tests meet them.
     unmet -= {("post", "/api/auth/register", 202), ("post", "/api/users", 202)}
     assert sorted(unmet) == [], str(sorted(unmet))
@@ -195,6 +196,6 @@ def test_operations_have_unique_ids_a_summary_and_a_tag_that_is_described(site: 
     document = contract_of(site).document
     operations = [operation for operations in document["paths"].values() for operation in operations.values()]
 
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == 50
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 51
     assert all(operation["summary"] and operation["description"] for operation in operations)
     assert {tag for operation in operations for tag in operation["tags"]} == {tag["name"] for tag in document["tags"]}

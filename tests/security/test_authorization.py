@@ -31,7 +31,7 @@ OWN = {
     # What a person may do to the own account
     "GET /api/auth/me", "PATCH /api/auth/me", "DELETE /api/auth/me", "GET /api/auth/sessions", "DELETE /api/auth/sessions",
     "DELETE /api/auth/sessions/<session_id>", "POST /api/auth/reauthenticate", "POST /api/auth/password/change", "GET /api/auth/me/events",
-    "POST /api/auth/email/change",
+    "POST /api/auth/email/change", "GET /api/auth/me/export",
     "GET /api/users/<user_id>", "PUT /api/users/<user_id>", "PATCH /api/users/<user_id>", "DELETE /api/users/<user_id>",
 }  # fmt: skip
 ADMINISTRATIVE = {

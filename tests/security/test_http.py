@@ -41,9 +41,10 @@ def operations(site: Site) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def snapshot(site: Site) -> list[Any]:
-    """Every row of every table."""
+    """Every row of every table, but that the log says who was handed an export, by whatever method."""
     with site.app.app_context():
-        return [tuple(row) for table in site.db.metadata.sorted_tables for row in site.db.session.execute(sa.select(table))]
+        rows = [tuple(row) for table in site.db.metadata.sorted_tables for row in site.db.session.execute(sa.select(table))]
+    return [row for row in rows if "user.exported" not in row]
 
 
 @pytest.mark.requirement("ASVS 8.3.1")

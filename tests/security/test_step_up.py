@@ -35,6 +35,7 @@ STEP_UP: dict[str, Step] = {
     "new address that proves itself": lambda site, token: site.client.post(
         "/api/auth/email/change", json={"email": "evil@example.com"}, headers=bearer(token)
     ),
+    "export": lambda site, token: site.client.get("/api/auth/me/export", headers=bearer(token)),
     "deletion": lambda site, token: site.client.delete("/api/auth/me", headers=bearer(token)),
     "deletion by id": lambda site, token: site.client.delete("/api/users/1", headers=bearer(token)),
 }  # fmt: skip

@@ -36,6 +36,7 @@
       UnsupportedMediaType        415     UNSUPPORTED_MEDIA_TYPE
       TooManyRequests             429     RATE_LIMITED, with Retry-After
       InternalError               500     INTERNAL_ERROR, opaque on purpose
+        ExportFailed                      EXPORT_FAILED
       ServiceUnavailable          503     SERVICE_UNAVAILABLE, with Retry-After
         MailUnavailable                   MAIL_UNAVAILABLE
 
@@ -407,6 +408,13 @@ class InternalError(AccountsError, werkzeug.exceptions.InternalServerError):
     code: int = 500
     error_code: ClassVar[str] = "INTERNAL_ERROR"
     title: ClassVar[str] = "Something went wrong."
+
+
+class ExportFailed(InternalError):
+    """A part of an account's export could not be made; what went wrong is in the log. No part is left out in silence."""
+
+    error_code: ClassVar[str] = "EXPORT_FAILED"
+    title: ClassVar[str] = "The export could not be made."
 
 
 class ServiceUnavailable(AccountsError, werkzeug.exceptions.ServiceUnavailable):

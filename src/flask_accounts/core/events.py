@@ -161,6 +161,11 @@ class UnlockRequested(Event, name="user.unlock_requested"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserExported(Event, name="user.exported"):
+    """Everything stored about an account was handed out, to its owner or by a command."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserDeleted(Event, name="user.deleted"):
     """An account and everything stored about it is gone."""
 

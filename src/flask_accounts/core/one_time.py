@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_jsonable_python
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
 from .events import Key
@@ -170,6 +171,14 @@ class OneTimeStore:
         table = self._table
         good = sa.and_(table.c.purpose == purpose, table.c.user_id == user_id, table.c.expires_at > now)
         return [_one_time(row) for row in self._users.execute(sa.select(table).where(good).order_by(table.c.id)).mappings()]
+
+    def export(self, user_id: Key) -> list[dict[str, Any]]:  # JSON values
+        """What waits for the account to use it: for which purpose, sent where, how long; nothing by which it could be used."""
+        table = self._table
+        columns = (table.c.purpose, table.c.address, table.c.created_at, table.c.expires_at, table.c.attempts)
+        statement = sa.select(*columns).where(table.c.user_id == user_id).order_by(table.c.id)
+        exported: list[dict[str, Any]] = to_jsonable_python([dict(row) for row in self._users.execute(statement).mappings()])
+        return exported
 
     def delete_all(self, user_id: Key) -> None:
         """Remove every token of the account."""

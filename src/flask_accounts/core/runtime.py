@@ -26,6 +26,8 @@ from .users import UserStore, UserView
 
 ServiceT = TypeVar("ServiceT")
 SettingsT = TypeVar("SettingsT", bound=Settings)
+Exporter = Callable[[Any], Any]
+"""A host's part of an account's export: given the object of the user class, returns what is stored, ready for JSON."""
 
 EXTENSION = "accounts"
 
@@ -88,6 +90,8 @@ class Runtime:
         self._purgers: list[Callable[[], int]] = []
         self._erasers: list[Callable[[Key], None]] = []
         self._exporters: dict[str, Callable[[Key], Any]] = {}
+        self.exporters: Mapping[str, Exporter] = {}
+        """The host's own parts of an export, by name."""
         self._services: dict[type[Any], object] = {}
 
     def provide(self, kind: type[ServiceT], service: ServiceT) -> None:
@@ -122,6 +126,7 @@ class Runtime:
         password_checks: Sequence[PasswordCheck] = (),
         slow_password_checks: Sequence[PasswordCheck] = (),
         export: Mapping[str, Callable[[Key], Any]] | None = None,
+        exporters: Mapping[str, Exporter] | None = None,
         erase: Callable[[Key], None] | None = None,
         purge: Callable[[], int] | None = None,
         conceals_accounts: bool = False,
@@ -138,6 +143,7 @@ class Runtime:
         self.password_checks += tuple(password_checks)
         self.slow_password_checks += tuple(slow_password_checks)
         self._exporters |= export or {}
+        self.exporters = {**self.exporters, **(exporters or {})}
         self.conceals_accounts = self.conceals_accounts or conceals_accounts
         self._email_change_needs_proof = self._email_change_needs_proof or email_change_needs_proof
         if erase:
@@ -163,7 +169,7 @@ class Runtime:
             eraser(key)
 
     def export(self, key: Key) -> dict[str, Any]:  # JSON values
-        """Everything stored about an account, without secrets: one part from each that stores something."""
+        """What accounts stores about an account, without secrets: one part from each that stores something."""
         found = {name: exporter(key) for name, exporter in self._exporters.items()}
         return {name: part for name, part in found.items() if part is not None}
 

@@ -256,21 +256,13 @@ class SessionStore:
 
     def export(self, key: Key) -> list[dict[str, Any]]:  # JSON values
         """What the rows of the account's sessions say, those that have ended too."""
-        own = [self._table.c[name].label(f"s_{name}") for name in _COLUMNS]
-        statement = sa.select(*own).where(self._table.c.user_id == key).order_by(self._table.c.id)
         shown = (
-            "id",
-            "created_at",
-            "authenticated_at",
-            "last_used_at",
-            "expires_at",
-            "ended_at",
-            "amr",
-            "ip_address",
-            "user_agent",
-        )
-        states = [_state(row) for row in self._users.execute(statement).mappings()]
-        exported: list[dict[str, Any]] = to_jsonable_python([{name: getattr(state, name) for name in shown} for state in states])
+            "id", "created_at", "authenticated_at", "last_used_at", "idle_expires_at", "expires_at", "ended_at", "end_reason", "amr",
+            "ip_address", "user_agent",
+        )  # fmt: skip
+        columns = [self._table.c[name] for name in shown]
+        rows = self._users.execute(sa.select(*columns).where(self._table.c.user_id == key).order_by(self._table.c.id)).mappings()
+        exported: list[dict[str, Any]] = to_jsonable_python([{**row, "amr": row["amr"].split()} for row in rows])
         return exported
 
     def delete_all(self, key: Key) -> None:

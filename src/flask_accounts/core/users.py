@@ -23,6 +23,8 @@ from .models import UserMixin, primary_key
 from .policies import email_form, folded
 
 NEVER_SHOWN = frozenset({"password_hash"})
+SECRET_WORDS = frozenset({"password", "passphrase", "token", "secret", "hash", "otp"})
+"""Words in the name of a host's column by which it is left out of an export: nobody has to think of it."""
 
 
 @dataclass(frozen=True)
@@ -253,12 +255,14 @@ class UserStore:
         return self.c["username_normalized"], folded(username or "")
 
     def export(self, key: Key) -> dict[str, Any] | None:  # JSON values
-        """The account's own columns but the password's hash, with its roles; JSON-ready."""
+        """The account's own columns, with its roles; JSON-ready. Not the password's hash, nor what a host's column names as a secret."""
         view = self.view(key)
         if view is None:
             return None
-        values = {name: getattr(view, name) for name in self._columns}
-        exported: dict[str, Any] = to_jsonable_python({**values, "roles": view.roles}, fallback=str)
+        values = {name: getattr(view, name) for name in self._columns if not SECRET_WORDS & set(name.lower().split("_"))}
+        exported: dict[str, Any] = to_jsonable_python(
+            {**values, "roles": view.roles}, fallback=str, bytes_mode="base64", inf_nan_mode="null"
+        )
         return exported
 
     # Lists

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -13,6 +13,7 @@ from ...core.http import Route
 from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .cli import events
+from .export import exported
 from .models import EventMixin, SealMixin
 from .routes import AUTH_ROUTES, USERS_ROUTES
 from .seals import SealService
@@ -35,6 +36,10 @@ class Audit(Feature):
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """Every event is written down."""
         return (runtime.get(AuditService).record,)
+
+    def export(self, runtime: Runtime, key: Key) -> Any:
+        """What happened to the account, and what it did."""
+        return exported(runtime, key)
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Empty the personal parts of an account's events; the events stay."""

@@ -9,7 +9,7 @@ from ...core.events import Key
 from ...core.http import Call, Reply, Route, needs
 from ...core.users import UserView
 from .cursor import read_cursor, write_cursor
-from .schemas import EventListQuery, EventPageSchema, EventSchema, OwnEventPageSchema, OwnEventQuery, OwnEventSchema
+from .schemas import EventListQuery, EventPageSchema, EventSchema, OwnEventPageSchema, OwnEventQuery, own_event
 from .service import AuditService, EventQuery, Record
 
 
@@ -17,7 +17,7 @@ def my_events(call: Call[None]) -> Reply:
     """What happened to the own account, newest first."""
     user: UserView = call.principal.user
     records, further = _page(call, _query(call.query, user.key, user))
-    return Reply(OwnEventPageSchema(events=[_own(record, str(user.key)) for record in records], next_cursor=further))
+    return Reply(OwnEventPageSchema(events=[own_event(record, user.key) for record in records], next_cursor=further))
 
 
 def list_events(call: Call[None]) -> Reply:
@@ -64,17 +64,6 @@ def _shown(record: Record) -> EventSchema:
         id=record.id, at=record.at, event=record.event, outcome=_outcome(record), user_id=record.subject, actor_id=record.actor,
         session_id=record.session_id, ip_address=record.address, user_agent=record.user_agent,
         details={**record.details, **record.personal},
-    )  # fmt: skip
-
-
-def _own(record: Record, key: str) -> OwnEventSchema:
-    # Nobody known is shown: an address from which somebody tried to sign in is what the owner looks for.
-    others = record.actor not in (None, key)
-    return OwnEventSchema(
-        id=record.id, at=record.at, event=record.event, outcome=_outcome(record), by_me=record.actor == key,
-        session_id=record.session_id, ip_address=None if others else record.address,
-        user_agent=None if others else record.user_agent,
-        details=dict(record.details) if others else {**record.details, **record.personal},
     )  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from ...core.events import Key
 from ...core.schemas import Input, Output, QueryTime, WholeNumber
+from .service import Record
 
 
 class OwnEventQuery(Input):
@@ -48,6 +50,19 @@ class OwnEventSchema(Output):
     user_agent: str | None
     details: dict[str, Any]
     """What more the event says; which members depends on its name."""
+
+
+def own_event(record: Record, key: Key) -> OwnEventSchema:
+    """An event as the account it is about may see it."""
+    # Nobody known is shown: an address from which somebody tried to sign in is what the owner looks for.
+    others = record.actor not in (None, str(key))
+    outcome: Any = record.outcome
+    return OwnEventSchema(
+        id=record.id, at=record.at, event=record.event, outcome=outcome, by_me=record.actor == str(key),
+        session_id=record.session_id, ip_address=None if others else record.address,
+        user_agent=None if others else record.user_agent,
+        details=dict(record.details) if others else {**record.details, **record.personal},
+    )  # fmt: skip
 
 
 class OwnEventPageSchema(Output):

@@ -16,6 +16,7 @@ from ...core.events import Client, Event, Key, SessionRefreshed, SignInFailed, U
 from ...core.feature import Service
 from ...core.identity import origin
 from ...core.runtime import Runtime
+from ...core.users import UserView
 from . import log
 from .chain import Chains, Keyring, Ticks, floor_of, id_of, new_salt, salted, signed_text
 from .models import EventMixin
@@ -141,6 +142,19 @@ class AuditService(Service):
             if len(rows) < CHUNK:
                 return
             start = UUID(int=rows[-1]["id"].int + 1)
+
+    def of(self, user: Any, *, actor: bool = False, limit: int | None = None) -> tuple[list[Record], bool]:
+        """The newest events about an account (with `actor`: what it caused about others, or about nothing), and whether these are all."""
+        view = user if isinstance(user, UserView) else self.runtime.users.view(self.runtime.users.key_of(user))
+        if view is None:
+            return [], True
+        # As everywhere: what is older than the account is not its own, since some databases give a key out again.
+        query = EventQuery(after=view.created_at, actor=view.key) if actor else EventQuery(after=view.created_at, subject=view.key)
+        statement = self._select(query).order_by(self._table.c.id.desc())
+        if actor:
+            statement = statement.where(sa.or_(self._table.c.subject.is_(None), self._table.c.subject != str(view.key)))
+        rows = self._execute(statement if limit is None else statement.limit(limit + 1)).mappings().all()
+        return [_record(row) for row in rows[:limit]], limit is None or len(rows) <= limit
 
     def _select(self, query: EventQuery) -> sa.Select[Any]:
         columns = self._table.c

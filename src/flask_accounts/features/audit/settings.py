@@ -19,6 +19,8 @@ class AuditSettings(Settings):
 
     retention_days: Annotated[int, Field(ge=0)] = 365
     """Days that `flask accounts purge` keeps events for; 0 keeps them for good."""
+    export_limit: Annotated[int, Field(ge=0)] = 10_000
+    """Most events that an account's export holds, the newest of those about the account and of those it caused; 0 for all. The owner finds older ones at `GET /me/events`."""
     record_refreshes: bool = False
     """Write a row for every token refresh too. It costs each refresh one INSERT; without it a refresh is only logged."""
     record_unknown_logins: bool = False

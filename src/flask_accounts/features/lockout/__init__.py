@@ -17,7 +17,7 @@ the place where it was followed one of the account's own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -59,6 +59,10 @@ class Lockout(Feature):
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """Learn where accounts sign in from, and who has proved to be the owner by a reset."""
         return (runtime.get(LockoutService).hear,)
+
+    def export(self, runtime: Runtime, key: Key) -> Any:
+        """Where the account signs in from, and what was tried on it."""
+        return runtime.get(LockoutService).export(key) or None
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Forget an account that is being deleted."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_jsonable_python
 
 from ...core.aside import insert_or_leave
 from ...core.errors import OneTimeTokenInvalid, TooManyRequests
@@ -161,6 +162,23 @@ class LockoutService(Service):
             raise OneTimeTokenInvalid
         self.clear(view, actor_id=view.key, client=client, known=True)
 
+    def export(self, user: Any) -> list[dict[str, Any]]:  # JSON values
+        """The networks the account is known to sign in from, and the wrong passwords counted against it."""
+        columns, now = self._table.c, self._now()
+        statement = sa.select(self._table).where(columns.subject == _subject(self.runtime.users.key_of(user)))
+        rows = self.runtime.users.execute(statement.order_by(columns.network)).mappings().all()
+        exported: list[dict[str, Any]] = to_jsonable_python(
+            [
+                {
+                    "network": "all unknown ones" if row["network"] == ALL else row["network"], "wrong_passwords": row["failures"],
+                    "counts_until": _time(row["free_at"], now), "known_until": _time(row["known_until"], now),
+                    "kept_until": _time(row["expires_at"], now),
+                }
+                for row in rows
+            ]
+        )  # fmt: skip
+        return exported
+
     def forget(self, key: Key) -> None:
         """Delete what is kept of an account."""
         self.runtime.users.execute(sa.delete(self._table).where(self._table.c.subject == _subject(key)))
@@ -298,6 +316,11 @@ def _subject(key: Any) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _time(milliseconds: int, now: int) -> datetime | None:
+    """A time that is still to come; None for one that says nothing."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds > now else None
 
 
 def _ms(span: timedelta) -> int:

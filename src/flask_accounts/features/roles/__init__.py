@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
@@ -35,6 +35,10 @@ class Roles(Feature):
     def grants(self) -> RoleGrants:
         """Roles are read with the account, at no statement of their own."""
         return RoleGrants(self.models[RoleMixin], self.models[UserRoleMixin])
+
+    def export(self, runtime: Runtime, key: Key) -> Any:
+        """The account's roles."""
+        return runtime.get(RoleService).export(key) or None
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Take every role from an account that is being deleted."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_jsonable_python
 from sqlalchemy.exc import IntegrityError
 
 from ...core.errors import FieldProblem, LastAdministrator, NotFound, PermissionDenied, RoleExists, RoleProtected, ValidationError
@@ -198,6 +199,18 @@ class RoleService(Service):
     def erase(self, user: Any) -> None:
         """Take every role from an account that is being deleted."""
         self._execute(sa.delete(self._granted).where(self._granted.c.user_id == self.runtime.users.key_of(user)))
+
+    def export(self, user: Any) -> list[dict[str, Any]]:  # JSON values
+        """The account's roles, and since when it has them."""
+        granted, roles = self._granted, self._roles
+        statement = (
+            sa.select(roles.c.name, roles.c.description, granted.c.granted_at)
+            .join(roles, roles.c.id == granted.c.role_id)
+            .where(granted.c.user_id == self.runtime.users.key_of(user))
+            .order_by(roles.c.name)
+        )
+        exported: list[dict[str, Any]] = to_jsonable_python([dict(row) for row in self._execute(statement).mappings()])
+        return exported
 
     def known_permissions(self) -> dict[str, str]:
         """Every permission there is, and what it allows."""
