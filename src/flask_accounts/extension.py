@@ -57,6 +57,7 @@ from .features.invitations import Invitations
 from .features.invitations.service import InvitationService
 from .features.limits import Limits
 from .features.lockout import Lockout
+from .features.magic_link import MagicLink
 from .features.notices import Notices
 from .features.openapi import OpenApi
 from .features.password import Password
@@ -115,7 +116,7 @@ def default_features() -> list[Feature]:
 
 def opt_in_features() -> list[Feature]:
     """What widens the ways in, asks somebody outside, or needs an extra package: `Accounts(db, features=[*default_features(), ...])`."""
-    return [StrongPasswords(), BreachedPasswords()]
+    return [StrongPasswords(), BreachedPasswords(), MagicLink()]
 
 
 class Accounts:

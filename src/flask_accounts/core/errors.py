@@ -4,6 +4,7 @@
     AccountsError                         an answer with RFC 9457 problem details
       ValidationError             400     VALIDATION_ERROR, lists every problem at once
       OneTimeTokenInvalid         400     ONE_TIME_TOKEN_INVALID
+      OtherBrowser                400     OTHER_BROWSER
       MalformedRequest            400     MALFORMED_REQUEST, the body is not the JSON it claims to be
       AuthenticationError         401     with `WWW-Authenticate: Bearer` (RFC 6750)
         TokenMissing                      TOKEN_MISSING
@@ -156,6 +157,14 @@ class OneTimeTokenInvalid(AccountsError, werkzeug.exceptions.BadRequest):
     code: int = 400
     error_code: ClassVar[str] = "ONE_TIME_TOKEN_INVALID"
     title: ClassVar[str] = "This link or code is not good any more."
+
+
+class OtherBrowser(AccountsError, werkzeug.exceptions.BadRequest):
+    """A mailed link that is good, but only where it was asked for. It is not used up by this."""
+
+    code: int = 400
+    error_code: ClassVar[str] = "OTHER_BROWSER"
+    title: ClassVar[str] = "Please open the link in the browser in which you asked for it."
 
 
 class AuthenticationError(AccountsError, werkzeug.exceptions.Unauthorized):

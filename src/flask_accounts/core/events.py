@@ -149,6 +149,20 @@ class EmailVerified(Event, name="email.verified"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MagicLinkRequested(Event, name="magic_link.requested"):
+    """Somebody asked to sign in by mail; it is on its way to the account's address. No `user_id`: no account has it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountClaimed(Event, name="user.claimed"):
+    """A sign-in by mail has proved an address that nobody had proved before.
+
+    Whoever set the account up need not be the owner of the address. So all that came before this is void: sessions have ended and a
+    password is useless. Whatever else keeps credentials of the account should drop them on this event.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class PasswordResetRequested(Event, name="password.reset_requested"):
     """Somebody asked for a token to set a new password; it is on its way to the account's address. No `user_id`: no account has it."""
 
@@ -232,7 +246,7 @@ class SessionRefreshed(Event, name="session.refreshed"):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionEnded(Event, name="session.ended", lasting=("reason",)):
-    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `email_undone`."""
+    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `email_undone`, `claimed`."""
 
     session_id: UUID
     reason: str

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -96,21 +96,25 @@ class OneTimeStore:
         lifetime: timedelta,
         now: datetime,
         code: bool = False,
+        digits: int = CODE_DIGITS,
         data: Mapping[str, Any] | None = None,
         void_older: bool = True,
     ) -> Issued:
-        """A new token; older ones of this purpose for the account (or, without one, the address) are void unless told otherwise."""
+        """A new token; older ones of this purpose for the account (or, without one, the address) are void unless told otherwise.
+
+        With `code`, also a code of so many `digits`.
+        """
         if void_older:
             self.void(purpose, user_id=user_id, address=address)
         token = secrets.token_urlsafe(32)
-        digits = f"{secrets.randbelow(10**CODE_DIGITS):0{CODE_DIGITS}}" if code else None
+        number = f"{secrets.randbelow(10**digits):0{digits}}" if code else None
         values = {
             "purpose": purpose, "user_id": user_id, "address": None if address is None else email_form(address),
-            "token_hash": _hash(token), "code_hash": None if digits is None else self._code_hash(purpose, digits),
+            "token_hash": _hash(token), "code_hash": None if number is None else self._code_hash(purpose, number),
             "attempts": 0, "data": json.dumps(dict(data or {})), "created_at": now, "expires_at": now + lifetime,
         }  # fmt: skip
         self._users.execute(sa.insert(self._table).values(values))
-        return Issued(token, digits, now + lifetime)
+        return Issued(token, number, now + lifetime)
 
     def peek(self, purpose: str, token: str, now: datetime) -> OneTime | None:
         """What `token` stands for, without using it up; None if it is not good."""
@@ -128,16 +132,29 @@ class OneTimeStore:
 
     def consume_code(self, purpose: str, address: str, code: str, now: datetime) -> OneTime | None:
         """The same by the code sent to `address`. A wrong guess is counted: the caller must commit before it refuses."""
-        found = self._guess(purpose, self._table.c.address == email_form(address), code, now)
+        found = self.peek_code_sent(purpose, address, code, now)
         return found if found and self.take(found) else None
+
+    def peek_code_sent(
+        self, purpose: str, address: str, code: str, now: datetime, *, may: Callable[[OneTime], bool] | None = None
+    ) -> OneTime | None:
+        """The same without using it up. Who `may` not guess at it, whatever the code, is not counted either."""
+        return self._guess(purpose, self._table.c.address == email_form(address), code, now, may)
 
     def peek_code(self, purpose: str, user_id: Key, code: str, now: datetime) -> OneTime | None:
         """What the code of an account's newest token stands for, without using it up. A wrong guess is counted: see `consume_code`."""
         return self._guess(purpose, self._table.c.user_id == user_id, code, now)
 
-    def _guess(self, purpose: str, whose: sa.ColumnElement[bool], code: str, now: datetime) -> OneTime | None:
+    def _guess(
+        self,
+        purpose: str,
+        whose: sa.ColumnElement[bool],
+        code: str,
+        now: datetime,
+        may: Callable[[OneTime], bool] | None = None,
+    ) -> OneTime | None:
         row = self._row(purpose, sa.and_(whose, self._table.c.code_hash.is_not(None)), now)
-        if row is None:
+        if row is None or (may is not None and not may(_one_time(row))):
             return None
         # Counted before it is compared, by a conditional UPDATE, so that parallel guesses all count.
         counted = self._users.execute(

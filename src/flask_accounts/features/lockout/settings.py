@@ -47,8 +47,8 @@ class LockoutSettings(Settings):
     """How long a mailed token to unlock is good."""
     unlock_link_path: str = "unlock"
     """The page of the front end, below `ACCOUNTS_MAIL_BASE_URL`, that its link leads to."""
-    actions: tuple[str, ...] = ("login", "reauthenticate", "password_change")
-    """What checks a password. All share the same counts."""
+    actions: tuple[str, ...] = ("login", "reauthenticate", "password_change", "magic_link_login")
+    """What checks a password, or a mailed code that signs in. All share the same counts."""
 
     def delay(self, failures: int) -> timedelta:
         """The wait after so many wrong passwords from one address."""

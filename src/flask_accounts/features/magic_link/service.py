@@ -1,0 +1,146 @@
+"""Handing out links and codes by mail only, and taking them once, from who asked for them.
+
+Reading mail is one factor. It proves the address, so that a sign-in also verifies an address that was not; it does not prove who
+set the account up. Whoever registers somebody else's address and waits for its owner to come (pre-hijacking, ASVS 6.8.1) must
+not be left with a way in: at the first proof everything that came before is void.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from ...core.binding import binds, digest
+from ...core.errors import OneTimeTokenInvalid, OtherBrowser
+from ...core.events import AccountClaimed, Client, EmailVerified, Key, MagicLinkRequested, SessionEnded
+from ...core.feature import Service
+from ...core.gates import Entry, LoginAttempt
+from ...core.login import LoginPipeline, SignIn
+from ...core.one_time import Issued, OneTime
+from ...core.policies import MAX_EMAIL, email_form, normalise_email
+from ...core.users import UserView
+from ..password.service import PasswordService
+from ..sessions.device import device_name
+from .settings import MagicLinkSettings
+
+PURPOSE = "magic_link"
+AMR = ("email",)
+"""No value that RFC 8176 registers fits: `otp` is said of codes by RFC 4226 and 6238, and would pass for a second factor."""
+
+
+class MagicLinkService(Service):
+    """Sign-in by mail. `binding` is the secret of the browser that asks, and of the one that signs in."""
+
+    @property
+    def settings(self) -> MagicLinkSettings:
+        """The feature's settings."""
+        return self.runtime.setting(MagicLinkSettings)
+
+    def ask(self, email: str, client: Client, *, binding: str | None = None) -> None:
+        """Mail a link and a code to the account's stored address (ASVS OWASP-EV 4). For an unknown address nothing differs to be seen.
+
+        Older ones are void. With `binding` they are good only together with it. A disabled account gets them too: what is right
+        about its sign-in is for the gates to say, as after a right password.
+        """
+        runtime, settings = self.runtime, self.settings
+        typed = email_form(email)
+        runtime.enter(Entry("magic_link", client, account=typed))
+        view, now = runtime.users.by_email(typed), runtime.clock.now()
+        # Also for an unknown address, so that time does not tell: a token that nobody gets.
+        issued = runtime.one_time.issue(
+            PURPOSE, user_id=view.key if view else None, address=view.email if view else typed[:MAX_EMAIL],
+            lifetime=settings.lifetime, now=now, code=settings.send != "link", digits=settings.code_digits,
+            data={"binding": digest(binding) if binding else None},
+        )  # fmt: skip
+        self._write(view, issued, client, now)
+        runtime.events.emit(MagicLinkRequested(user_id=view.key if view else None, client=client, at=now))
+        if view is None and settings.tell_unknown:
+            self._tell_unknown(email, client)
+
+    def sign_in(self, token: str, client: Client, *, binding: str | None = None) -> SignIn:
+        """Open a session by a link's token. `OneTimeTokenInvalid`, `OtherBrowser`, or what a gate raises.
+
+        From another browser than the one that asked it is not used up: somebody passed it on, or looked at the mail.
+        """
+        runtime = self.runtime
+        entry = Entry("magic_link_login", client)
+        runtime.enter(entry)
+        proof = runtime.one_time.peek(PURPOSE, token, runtime.clock.now())
+        if proof is not None and not binds(proof.data["binding"], binding):
+            runtime.get(LoginPipeline).refuse(OtherBrowser(), client, user_id=proof.user_id)
+        return self._finish(proof, entry)
+
+    def sign_in_by_code(self, email: str, code: str, client: Client, *, binding: str | None = None) -> SignIn:
+        """The same by the code sent to `email`. Wrong guesses are counted, those of another browser not: it cannot be right."""
+        runtime = self.runtime
+        entry = Entry("magic_link_login", client, account=email_form(email))
+        runtime.enter(entry)
+        # As people type codes: with a blank or a hyphen in the middle.
+        digits = "".join(char for char in code if char not in " -")
+        proof = runtime.one_time.peek_code_sent(
+            PURPOSE, email, digits, runtime.clock.now(), may=lambda sent: binds(sent.data["binding"], binding)
+        )
+        return self._finish(proof, entry)
+
+    def void(self, user: Any) -> None:
+        """Make what was mailed to an account worthless. `user` is an object of the user class, a view or a key."""
+        self.runtime.one_time.void(PURPOSE, user_id=self.runtime.users.key_of(user))
+
+    def export(self, key: Key) -> list[dict[str, Any]] | None:  # JSON values
+        """What was asked for and is still good; None if there is nothing."""
+        found = self.runtime.one_time.outstanding(PURPOSE, key, self.runtime.clock.now())
+        exported: list[dict[str, Any]] = to_jsonable_python(
+            [{"address": one.address, "at": one.created_at, "until": one.expires_at} for one in found]
+        )
+        return exported or None
+
+    def _finish(self, proof: OneTime | None, entry: Entry) -> SignIn:
+        runtime, pipeline = self.runtime, self.runtime.get(LoginPipeline)
+        # The account is locked before the token is used up, as whoever changes the address does it.
+        locked = runtime.users.locked(proof.user_id) if proof is not None and proof.user_id is not None else None
+        if proof is None or locked is None or locked[0].email != proof.address or not runtime.one_time.take(proof):
+            key = proof.user_id if proof is not None else None
+            pipeline.refuse(OneTimeTokenInvalid(), entry.client, user_id=key, login=entry.account)  # commits: counted guesses last
+        view, row = locked
+        runtime.passed(entry)
+        if not view.email_verified:
+            self._claim(view, entry.client, has_password=row["stored_hash"] is not None)
+        return pipeline.finish(LoginAttempt(view.key, AMR, entry.client))
+
+    def _claim(self, view: UserView, client: Client, *, has_password: bool) -> None:
+        """Note the first proof of the address, and put an end to what was there before."""
+        runtime, now = self.runtime, self.runtime.clock.now()
+        if not runtime.users.set_verified(view.key, now, address=view.email):
+            raise OneTimeTokenInvalid  # the account got another address this very moment
+        who: dict[str, Any] = {"user_id": view.key, "actor_id": view.key, "client": client, "at": now}
+        runtime.events.emit(EmailVerified(**who))
+        runtime.events.emit(AccountClaimed(**who))
+        if has_password:
+            runtime.get(PasswordService).remove(view, actor_id=view.key, client=client)
+        for session_id in runtime.sessions.end_all(view.key, reason="claimed", now=now):
+            runtime.events.emit(SessionEnded(**who, session_id=session_id, reason="claimed"))
+
+    def _write(self, view: UserView | None, issued: Issued, client: Client, now: datetime) -> None:
+        runtime, settings = self.runtime, self.settings
+        context: dict[str, Any] = {
+            "token": issued.token if settings.send != "code" else None, "code": issued.code,
+            "link": runtime.letters.link(settings.link_path, issued.token) if settings.send != "code" else None,
+            "minutes": max(1, int(settings.lifetime.total_seconds() // 60)), "bound": settings.bind_browser,
+            "asked": ", ".join(filter(None, (device_name(client.user_agent), client.address, f"{now:%Y-%m-%d %H:%M} UTC"))),
+        }  # fmt: skip
+        if view is not None:
+            runtime.write("magic_link", view, client=client, **context)
+        else:  # as much work, for nobody
+            language = runtime.letters.language_for(stored=None, asked=client.languages)
+            runtime.letters.write("magic_link", "nobody@example.com", language=language, **context)
+
+    def _tell_unknown(self, email: str, client: Client) -> None:
+        runtime = self.runtime
+        try:
+            address = normalise_email(email)
+        except ValueError:
+            return
+        language = runtime.letters.language_for(stored=None, asked=client.languages)
+        runtime.mail.send(runtime.letters.write("magic_link_no_account", address, language=language))
