@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...core.events import EmailChanged, Event, Key, Listener, PasswordChanged, UserDisabled
+from ...core.events import EmailChanged, Event, Listener, PasswordChanged, UserDisabled
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
@@ -40,7 +40,3 @@ class MagicLink(Feature):
                 runtime.get(MagicLinkService).void(event.user_id)
 
         return (listen,)
-
-    def export(self, runtime: Runtime, key: Key) -> Any:
-        """What was asked for and is still good."""
-        return runtime.get(MagicLinkService).export(key)

@@ -10,11 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic_core import to_jsonable_python
-
 from ...core.binding import binds, digest
 from ...core.errors import OneTimeTokenInvalid, OtherBrowser
-from ...core.events import AccountClaimed, Client, EmailVerified, Key, MagicLinkRequested, SessionEnded
+from ...core.events import AccountClaimed, Client, EmailVerified, MagicLinkRequested, SessionEnded
 from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
@@ -87,14 +85,6 @@ class MagicLinkService(Service):
     def void(self, user: Any) -> None:
         """Make what was mailed to an account worthless. `user` is an object of the user class, a view or a key."""
         self.runtime.one_time.void(PURPOSE, user_id=self.runtime.users.key_of(user))
-
-    def export(self, key: Key) -> list[dict[str, Any]] | None:  # JSON values
-        """What was asked for and is still good; None if there is nothing."""
-        found = self.runtime.one_time.outstanding(PURPOSE, key, self.runtime.clock.now())
-        exported: list[dict[str, Any]] = to_jsonable_python(
-            [{"address": one.address, "at": one.created_at, "until": one.expires_at} for one in found]
-        )
-        return exported or None
 
     def _finish(self, proof: OneTime | None, entry: Entry) -> SignIn:
         runtime, pipeline = self.runtime, self.runtime.get(LoginPipeline)
