@@ -49,6 +49,7 @@ from .core.users import NEVER_SHOWN, UserStore
 from .features.audit import Audit
 from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
+from .features.devices import Devices
 from .features.email_change import EmailChange
 from .features.email_verification import EmailVerification
 from .features.export import Export
@@ -109,7 +110,7 @@ CORE_SETTINGS: tuple[type[Settings], ...] = (CoreSettings, TokenSettings, Sessio
 def default_features() -> list[Feature]:
     """Everything that needs no extra package and no outside service."""
     return [
-        Limits(), Lockout(), Password(), Challenges(), Sessions(), Roles(), Users(), Registration(), EmailVerification(),
+        Limits(), Lockout(), Password(), Challenges(), Sessions(), Devices(), Roles(), Users(), Registration(), EmailVerification(),
         PasswordReset(), EmailChange(), Invitations(), Notices(), Export(), Audit(), OpenApi(),
     ]  # fmt: skip
 

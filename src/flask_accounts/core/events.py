@@ -216,6 +216,29 @@ class SignedIn(Event, name="session.opened", lasting=("amr",)):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SignedInOnNewDevice(Event, name="session.new_device"):
+    """A sign-in was finished on a device that the account has not used before, or not for long. `device` is what it says it is.
+
+    Not told of an account's first sign-in.
+    """
+
+    session_id: UUID
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorChanged(Event, name="factor.changed", lasting=("factor", "change")):
+    """An account has one more way to prove who signs in, or one less.
+
+    `factor` is its kind, such as `totp`, `passkey` or `recovery_codes`; `change` is `added` or `removed`. Features and hosts that keep
+    factors emit it; the owner is told by mail.
+    """
+
+    factor: str
+    change: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignInFailed(Event, name="session.refused", failure=True, lasting=("reason",)):
     """A sign-in was refused: `reason` is the error code, `login` what was typed as e-mail or username."""
 

@@ -81,10 +81,13 @@ class Letters:
         found = (name for name in self._loader.list_templates() if name.startswith(f"{FOLDER}/") and name.endswith(".txt"))
         return sorted({name.removeprefix(f"{FOLDER}/").removesuffix(".txt") for name in found} - {FRAME})
 
-    def link(self, path: str, token: str) -> str | None:
-        """The URL of a page of the host's front end, the token in its fragment: servers and referrers never see that part."""
+    def link(self, path: str, token: str | None = None) -> str | None:
+        """The URL of a page of the host's front end, a token in its fragment: servers and referrers never see that part."""
         base = self._settings.base_url
-        return f"{base.rstrip('/')}/{path}#token={token}" if base else None
+        if not base:
+            return None
+        page = f"{base.rstrip('/')}/{path}"
+        return page if token is None else f"{page}#token={token}"
 
     def language_for(self, *, stored: str | None, asked: str | None) -> str:
         """The best of the languages there are: what the account has stored, else what the request asks for, else English."""

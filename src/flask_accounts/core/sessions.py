@@ -166,7 +166,8 @@ class SessionStore:
         if verified_hash is not None:
             fit.append(users.c["password_hash"] == verified_hash)
         row = sa.select(*(sa.literal(value, self._table.c[name].type) for name, value in values.items())).where(*fit)
-        inserted = users.execute(sa.insert(self._table).from_select(list(values), row, include_defaults=False))
+        insert = sa.insert(self._table).from_select(list(values), row, include_defaults=False)
+        inserted = users.execute(insert.execution_options(preserve_rowcount=True))  # psycopg has forgotten it by now
         return state if inserted.rowcount else None
 
     def rotate(self, session_id: UUID, generation: int, now: datetime) -> tuple[Rotation, SessionState | None, UserView | None]:

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from werkzeug.test import TestResponse
 
-from flask_accounts.features.sessions.device import device_name
+from flask_accounts import Client
+from flask_accounts.core.devices import device_name
 from tests.conftest import MakeSite, Site, bearer
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -246,3 +247,12 @@ class TestAdministration:
 )
 def test_a_device_has_a_name_a_person_knows(user_agent: str | None, name: str) -> None:
     assert device_name(user_agent) == name
+
+
+def test_no_session_opens_for_a_password_that_is_not_the_accounts_any_more(make_site: MakeSite, every_database_url: str) -> None:
+    site = make_site(url=every_database_url)
+    ann = site.user("ann@example.com")
+    with site.app.app_context():
+        sessions, now = site.testing.runtime.sessions, site.testing.clock.now()
+        assert sessions.open(ann.id, client=Client(), amr=("pwd",), now=now, verified_hash="an older one") is None
+        assert sessions.open(ann.id, client=Client(), amr=("pwd",), now=now, verified_hash=ann.password_hash) is not None

@@ -7,8 +7,8 @@ from uuid import UUID
 import click
 
 from ...core.cli import as_json, command, counted, find_user, show
+from ...core.devices import device_name
 from ...core.runtime import Runtime
-from .device import device_name
 from .service import SessionService
 
 

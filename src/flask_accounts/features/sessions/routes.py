@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from ...core.devices import device_name
 from ...core.errors import NotFound, PermissionDenied, TokenExpired, TokenMissing, TokenRevoked, TooManyRequests
 from ...core.http import Access, Call, Reply, Route, needs
 from ...core.login import LoginPipeline, signed_out_reply, token_reply
 from ...core.schemas import MessageResponse, TokenResponse
 from ...core.sessions import SessionState
-from .device import device_name
 from .schemas import RefreshTokenSchema, SessionListSchema, SessionSchema
 from .service import SessionService
 
