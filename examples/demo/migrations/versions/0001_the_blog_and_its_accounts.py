@@ -144,6 +144,18 @@ def upgrade() -> None:
         sa.UniqueConstraint("invited_by", "id"),
     )
     op.create_table(
+        "accounts_devices",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("network", sa.String(length=45), nullable=False),
+        sa.Column("first_seen_at", moment, nullable=False),
+        sa.Column("last_seen_at", moment, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", "device", "network"),
+    )
+    op.create_index(op.f("ix_accounts_devices_last_seen_at"), "accounts_devices", ["last_seen_at"])
+
+    op.create_table(
         "accounts_one_time_tokens",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("purpose", sa.String(length=32), nullable=False),
@@ -217,6 +229,7 @@ def downgrade() -> None:
         "accounts_sessions",
         "accounts_one_time_tokens",
         "accounts_invitations",
+        "accounts_devices",
         "people",
         "accounts_roles",
         "accounts_revoked_tokens",
