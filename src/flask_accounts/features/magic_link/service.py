@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.binding import binds, digest
+from ...core.devices import device_name
 from ...core.errors import OneTimeTokenInvalid, OtherBrowser
 from ...core.events import AccountClaimed, Client, EmailVerified, MagicLinkRequested, SessionEnded
 from ...core.feature import Service
@@ -20,7 +21,6 @@ from ...core.one_time import Issued, OneTime
 from ...core.policies import MAX_EMAIL, email_form, normalise_email
 from ...core.users import UserView
 from ..password.service import PasswordService
-from ..sessions.device import device_name
 from .settings import MagicLinkSettings
 
 PURPOSE = "magic_link"
