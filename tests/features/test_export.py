@@ -26,6 +26,7 @@ HERE: dict[str, Any] = {"headers": {"User-Agent": "Firefox/1"}, "environ_base": 
 IN_THE_EXPORT = {
     "users": "account",
     "accounts_sessions": "sessions",
+    "accounts_devices": "devices",
     "accounts_user_roles": "roles",
     "accounts_roles": "roles",
     "accounts_one_time_tokens": "one_time_tokens",
@@ -94,6 +95,7 @@ def test_each_of_these_tables_shows_in_the_export_of_an_account_that_has_lived(
     assert not [member for member in IN_THE_EXPORT.values() if not document.get(member)]
     assert document["account"] | {"email": "ann@example.com", "username": "ann", "roles": ["editor"]} == document["account"]
     assert "203.0.113.9" in {session["ip_address"] for session in document["sessions"]}
+    assert "203.0.0.0/16" in {device["network"] for device in document["devices"]}
     assert [role["name"] for role in document["roles"]] == ["editor"]
     assert {token["purpose"] for token in document["one_time_tokens"]} == {"reset_password"}
     assert {row["network"]: row["wrong_passwords"] for row in document["lockout"]}["198.51.100.7"] == 1
