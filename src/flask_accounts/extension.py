@@ -318,6 +318,7 @@ class Accounts:
                 events.listen(listener)
             runtime.attach(
                 entry_checks=feature.entry_checks(runtime),
+                entry_counts=feature.entry_counts(runtime),
                 entry_passes=feature.entry_passes(runtime),
                 sign_in_facts=feature.sign_in_facts(runtime),
                 restores=feature.restores(runtime),

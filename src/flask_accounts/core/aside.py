@@ -2,7 +2,8 @@
 
 A count that shared the request's transaction would be undone when the request is refused, and its row
 would stay locked while a password is hashed. So counting takes a connection of its own, commits at once,
-and is tried again where the database asks for that (a deadlock, a serialisation failure).
+and is tried again where the database asks for that (a deadlock, a serialisation failure). On PostgreSQL it does not wait until
+the commit is on the disk: after a power failure the counts of the last moments are lost, and nothing else.
 
 Two dangers are avoided here. A thread that holds one connection of a pool and waits for a second can
 deadlock the whole pool: where the request's session holds one already, the second comes from another
@@ -30,6 +31,12 @@ ResultT = TypeVar("ResultT")
 
 TRIES = 5
 """How often a transaction is begun anew before its error is raised."""
+ROUNDS = 100
+"""How often one whose work others overtake is begun anew. Each overtaking brings the others nearer to their limit, so few are needed."""
+
+
+class Overtaken(Exception):
+    """Raised by work that somebody else was faster than, so that it has to begin anew."""
 
 
 class Aside:
@@ -40,7 +47,18 @@ class Aside:
         self._seconds: weakref.WeakKeyDictionary[sa.Engine, sa.Engine] = weakref.WeakKeyDictionary()
 
     def run(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
-        """The result of `work`, committed; if it raises, nothing of it stands. It may be called more than once."""
+        """The result of `work`, committed; if it raises, nothing of it stands. It may be called more than once.
+
+        Work that raises `Overtaken` is begun anew; if that does not end, the exception is the caller's.
+        """
+        for _ in range(ROUNDS - 1):
+            try:
+                return self._once(work)
+            except Overtaken:
+                continue
+        return self._once(work)
+
+    def _once(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
         session = self._users.db.session()
         bind = session.get_bind(**self._users.bind)
         if not isinstance(bind, sa.Engine) or _must_join(session, bind, self._users):
@@ -51,12 +69,12 @@ class Aside:
             try:
                 with engine.begin() as connection:
                     begun = True
-                    return work(connection)
+                    return _unhurried(connection, work)
             except OperationalError as error:  # what drivers raise for deadlocks, and for a server that is away
                 if not begun or error.connection_invalidated:
                     raise
         with engine.begin() as connection:
-            return work(connection)
+            return _unhurried(connection, work)
 
     def _second(self, engine: sa.Engine) -> sa.Engine:
         """An engine on the same database with a pool of its own."""
@@ -69,6 +87,12 @@ class Aside:
         return self._seconds[engine]
 
 
+def _unhurried(connection: sa.Connection, work: Callable[[sa.Connection], ResultT]) -> ResultT:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+    return work(connection)
+
+
 def _dispose(engine: sa.Engine | None) -> None:
     if engine is not None:
         engine.dispose()
@@ -77,13 +101,15 @@ def _dispose(engine: sa.Engine | None) -> None:
 Upsert = postgresql.Insert | sqlite.Insert | mysql.Insert
 
 
-def insert_or_leave(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> Upsert:
-    """An INSERT of `rows` that leaves alone those whose key is there."""
-    return on_conflict(insert_into(connection, table, rows), table, [])
+def insert_or_leave(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert `rows`, leaving alone those whose key is there."""
+    connection.execute(on_conflict(insert_into(connection, table), table, []), list(rows))
 
 
-def insert_into(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> Upsert:
-    """An INSERT in the database's own dialect, which has an upsert."""
+def insert_into(connection: sa.Connection, table: sa.Table) -> Upsert:
+    """An INSERT in the database's own dialect, which has an upsert. Hand the rows to `execute`: so the statement is compiled once
+    for any number of them.
+    """
     kinds: dict[str, Callable[[sa.Table], Upsert]] = {
         "postgresql": postgresql.insert,
         "sqlite": sqlite.insert,
@@ -97,7 +123,7 @@ def insert_into(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappi
             f"Counting in a database of the kind {connection.dialect.name!r} is not supported: set ACCOUNTS_LIMITS_STORAGE to a "
             "redis:// URL or 'memory', and leave the feature Lockout out."
         ) from None
-    return insert(table).values(list(rows))
+    return insert(table)
 
 
 def on_conflict(insert: Upsert, table: sa.Table, changes: Sequence[tuple[str, Any]]) -> Upsert:

@@ -9,7 +9,7 @@ import click
 
 from .errors import ConfigurationError
 from .events import Key, Listener
-from .gates import ChallengeMethod, Completion, EntryCheck, EntryPass, Fact, Gate, Restore
+from .gates import ChallengeMethod, Completion, EntryCheck, EntryCount, EntryPass, Fact, Gate, Restore
 from .http import Route
 from .policies import PasswordCheck
 from .runtime import Runtime
@@ -57,6 +57,10 @@ class Feature:
 
     def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
         """Asked before a credential is looked at."""
+        return ()
+
+    def entry_counts(self, runtime: Runtime) -> Sequence[EntryCount]:
+        """Counted in the database before a credential is looked at, after the checks."""
         return ()
 
     def entry_passes(self, runtime: Runtime) -> Sequence[EntryPass]:

@@ -2,7 +2,7 @@
 
 In the order of a sign-in:
 
-1. *entry checks*, before a credential is looked at (rate limits, lockout);
+1. *entry checks* and *entry counts*, before a credential is looked at (rate limits, lockout);
 2. *facts*: columns that features want to know of the account, read in the statement that locks it;
 3. *restores*: what a right credential brings back (a suspension whose time is over);
 4. *gates*: may this sign-in finish? A gate refuses by raising an `AccountsError`, or asks for more by
@@ -40,6 +40,21 @@ class Entry:
 
 EntryCheck = Callable[[Entry], None]
 """Raises (usually `TooManyRequests`) to refuse before any credential is looked at."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What counting came to: `then` is carried out once the count is committed. If it is `full`, `then` raises what refuses the
+    entry, and nothing further was counted.
+    """
+
+    then: Callable[[], None]
+    full: bool = False
+
+
+EntryCount = Callable[[Entry], Callable[[sa.Connection], Counted] | None]
+"""Says how an entry is counted in the accounts' database, or None if it is not. All counts of an entry are made in one short
+transaction beside the request's (`core/aside.py`), in the order of the features, up to the first that is full."""
 EntryPass = Callable[[Entry], None]
 """Told that the credential of an entry was right, before the gates are asked. Given the very object that the check was given."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+import sqlalchemy as sa
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 
-from .aside import Aside
+from .aside import Aside, Overtaken
 from .clock import Clock
-from .errors import ConfigurationError
+from .errors import ConfigurationError, TooManyRequests
 from .events import Client, EventBus, Key
-from .gates import ChallengeMethod, Completion, Entry, EntryCheck, EntryPass, Fact, Gate, Restore
+from .gates import ChallengeMethod, Completion, Counted, Entry, EntryCheck, EntryCount, EntryPass, Fact, Gate, Restore
 from .letters import Letters
 from .mail import MailRoom
 from .one_time import OneTimeStore
@@ -67,6 +68,7 @@ class Runtime:
         self.aside: Aside = Aside(users)
         """Transactions beside the request's, for counters."""
         self.entry_checks: tuple[EntryCheck, ...] = ()
+        self.entry_counts: tuple[EntryCount, ...] = ()
         self.entry_passes: tuple[EntryPass, ...] = ()
         self.sign_in_facts: dict[str, Fact] = {}
         self.restores: tuple[Restore, ...] = ()
@@ -117,6 +119,7 @@ class Runtime:
         self,
         *,
         entry_checks: Sequence[EntryCheck] = (),
+        entry_counts: Sequence[EntryCount] = (),
         entry_passes: Sequence[EntryPass] = (),
         sign_in_facts: Mapping[str, Fact] | None = None,
         restores: Sequence[Restore] = (),
@@ -134,6 +137,7 @@ class Runtime:
     ) -> None:
         """Plug a feature into the pipelines: its checks, its gates, its part of exporting, deleting and purging. At start only."""
         self.entry_checks += tuple(entry_checks)
+        self.entry_counts += tuple(entry_counts)
         self.entry_passes += tuple(entry_passes)
         self.sign_in_facts |= sign_in_facts or {}
         self.restores += tuple(restores)
@@ -175,9 +179,27 @@ class Runtime:
 
     @traced("accounts.entry_checks", of=lambda runtime, entry: {"action": entry.action})
     def enter(self, entry: Entry) -> None:
-        """Ask every entry check; the first to refuse raises."""
+        """Ask every entry check, and count; the first to refuse raises."""
         for check in self.entry_checks:
             check(entry)
+        works = [work for count in self.entry_counts if (work := count(entry)) is not None]
+        if not works:
+            return
+
+        def count_all(connection: sa.Connection) -> list[Counted]:
+            counted: list[Counted] = []
+            for work in works:
+                counted.append(work(connection))
+                if counted[-1].full:
+                    break
+            return counted
+
+        try:
+            found = self.aside.run(count_all)
+        except Overtaken:
+            raise TooManyRequests(1) from None
+        for counted in found:
+            counted.then()
 
     def write(self, name: str, user: UserView, *, client: Client | None = None, to: str | None = None, **context: Any) -> None:
         """Mail `name` to the account's stored address (or `to`), in its owner's language, after the commit."""

@@ -147,7 +147,7 @@ def test_a_sign_in_by_another_way_makes_its_network_known(site: Site) -> None:
 
 
 def test_what_counting_a_sign_in_costs_is_plain(make_site: MakeSite) -> None:
-    """Beside the request's session: the rate limit's upsert, the lockout's two reads and its charge, and one statement after."""
+    """The rate limit's upsert, the lockout's two reads and its charge beside the request; and one statement with the sign-in."""
     costs = []
     for limits in (False, True):
         site = make_site(limits=limits)
@@ -157,7 +157,9 @@ def test_what_counting_a_sign_in_costs_is_plain(make_site: MakeSite) -> None:
         assert login(site, PASSWORD, email) == 200
         costs.append(len(site.statements))
 
-    assert costs[1] - costs[0] == 5
+    with site.app.app_context():
+        # PostgreSQL is told not to wait for the disk.
+        assert costs[1] - costs[0] == (6 if site.db.engine.dialect.name == "postgresql" else 5)
 
 
 @pytest.mark.requirement("NIST 3.2.2")

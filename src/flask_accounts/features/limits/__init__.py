@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from ...core.feature import Feature, Service
-from ...core.gates import EntryCheck
+from ...core.gates import EntryCheck, EntryCount
 from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .models import LimitMixin
@@ -28,8 +28,14 @@ class Limits(Feature):
     services: ClassVar[tuple[type[Service], ...]] = (LimitService,)
 
     def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
-        """Count what is tried, before a credential is looked at."""
-        return (runtime.get(LimitService).check,)
+        """Count what is tried in another store than the database."""
+        service = runtime.get(LimitService)
+        return () if service.in_database else (service.check,)
+
+    def entry_counts(self, runtime: Runtime) -> Sequence[EntryCount]:
+        """Count what is tried in the database."""
+        service = runtime.get(LimitService)
+        return (service.count,) if service.in_database else ()
 
     def purge(self, runtime: Runtime) -> int:
         """Delete the counts of windows that are over."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import NoReturn
 
 import sqlalchemy as sa
@@ -16,11 +16,11 @@ from flask import Response, after_this_request, current_app, has_request_context
 from ...core.errors import ServiceUnavailable, TooManyRequests
 from ...core.events import LimitStoreFailed, RateLimited
 from ...core.feature import Service
-from ...core.gates import Entry
+from ...core.gates import Counted, Entry
 from ...core.runtime import Runtime
 from .models import LimitMixin
 from .settings import KINDS, LimitSettings, parse
-from .stores import Count, Counter, StoreFailure, full, open_store
+from .stores import Count, Counter, Store, StoreFailure, Table, full, open_store
 
 logger: logging.Logger = logging.getLogger("flask_accounts.limits")
 
@@ -46,17 +46,36 @@ class LimitService(Service):
         self.enabled: bool = settings.enabled
         """Off lets everything pass uncounted. Changed by test tools only."""
         self._table: sa.Table = runtime.model(LimitMixin).__table__
-        self._store = open_store(settings.storage.get_secret_value(), runtime.aside, self._table)
+        self._in_table = Table(self._table)
+        self._store: Store | None = open_store(settings.storage.get_secret_value())
+        """None where the table is counted in."""
         self._rules = cache(lambda action, kind: parse(settings.text(action, kind)))
         self._open = settings.on_store_failure == "open"
         self._asleep_until: datetime | None = None
 
-    def check(self, entry: Entry) -> None:
-        """Count an entry. Raises `TooManyRequests`, or `ServiceUnavailable` where the store is down and that closes the door."""
-        if not self.enabled:
-            return
-        groups = self._groups(entry)
+    @property
+    def in_database(self) -> bool:
+        """Whether the accounts' own database is where is counted."""
+        return self._store is None
+
+    def count(self, entry: Entry) -> Callable[[sa.Connection], Counted] | None:
+        """How to count an entry in the table."""
+        groups = self._groups(entry) if self.enabled else []
         if not groups:
+            return None
+        now = self.runtime.clock.now()
+
+        def work(connection: sa.Connection) -> Counted:
+            return self._outcome(entry, groups, self._in_table.count(connection, _counters(groups), _ms(now)), now)
+
+        return work
+
+    def check(self, entry: Entry) -> None:
+        """Count an entry in the store. Raises `TooManyRequests`, or `ServiceUnavailable` where the store is down and that closes the
+        door.
+        """
+        groups = self._groups(entry) if self.enabled else []
+        if not groups or self._store is None:
             return
         now = self.runtime.clock.now()
         if self._asleep_until is not None and now < self._asleep_until:
@@ -64,19 +83,16 @@ class LimitService(Service):
                 raise ServiceUnavailable
             return
         try:
-            found = self._store.count([group.counters for group in groups], int(now.timestamp() * 1000))
+            found = self._store.count(_counters(groups), _ms(now))
         except StoreFailure as failure:
             self._failed(entry, now, failure)
             return
         self._asleep_until = None
-        for group, counts in zip(groups, found, strict=False):
-            if full(group.counters, counts):
-                self._refuse(entry, group, counts, now)
-        _show(groups[0], found[0])
+        self._outcome(entry, groups, found, now).then()
 
     def purge(self) -> int:
         """Delete the counts of windows that are over; returns how many."""
-        now = int(self.runtime.clock.now().timestamp() * 1000)
+        now = _ms(self.runtime.clock.now())
         return self.runtime.users.execute(sa.delete(self._table).where(self._table.c.resets_at <= now)).rowcount
 
     def _groups(self, entry: Entry) -> list[Group]:
@@ -99,6 +115,12 @@ class LimitService(Service):
                 )
             )
         return groups
+
+    def _outcome(self, entry: Entry, groups: Sequence[Group], found: Sequence[Sequence[Count]], now: datetime) -> Counted:
+        for group, counts in zip(groups, found, strict=False):
+            if full(group.counters, counts):
+                return Counted(partial(self._refuse, entry, group, counts, now), full=True)
+        return Counted(partial(_show, groups[0], found[0]))
 
     def _refuse(self, entry: Entry, group: Group, counts: Sequence[Count], now: datetime) -> NoReturn:
         beyond = [count for counter, count in zip(group.counters, counts, strict=True) if count.hits > counter.most]
@@ -124,6 +146,14 @@ class LimitService(Service):
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _ms(now: datetime) -> int:
+    return int(now.timestamp() * 1000)
+
+
+def _counters(groups: Sequence[Group]) -> list[tuple[Counter, ...]]:
+    return [group.counters for group in groups]
 
 
 def _headers(group: Group, counts: Sequence[Count]) -> dict[str, str]:

@@ -60,8 +60,8 @@ class LimitSettings(Settings):
     process only), or a URL that the library `limits` understands, such as `redis://host:6379/0` or `memcached://host:11211`.
     An URL may hold a password and is not shown. Default: `database`."""
     on_store_failure: Literal["open", "closed"] = "open"
-    """When the store does not answer: `open` lets callers pass uncounted, with an event and an error in the log (guessing of
-    passwords is still stopped by the lockout); `closed` answers 503."""
+    """When a store outside does not answer: `open` lets callers pass uncounted, with an event and an error in the log (guessing of
+    passwords is still stopped by the lockout); `closed` answers 503. Without the accounts' own database it is always 503."""
 
     login_address: LimitText = "60/minute;1000/hour"
     """Sign-ins, right or wrong. A flood stop, far above an office's morning; wrong passwords per address are the lockout's."""

@@ -1,4 +1,4 @@
-"""Where is counted: the accounts' database, this process's memory, or a store of the library `limits`.
+"""Where is counted: a table of the accounts' database, this process's memory, or a store of the library `limits`.
 
 All count fixed windows that begin with the first hit. Counting comes in groups: if a counter of one
 group is full, the next groups are not counted, so that a caller who is refused by its own address
@@ -16,9 +16,8 @@ from typing import Any, Protocol
 import limits.errors
 import limits.storage
 import sqlalchemy as sa
-import sqlalchemy.exc
 
-from ...core.aside import Aside, insert_into, on_conflict
+from ...core.aside import insert_into, on_conflict
 from ...core.errors import ConfigurationError
 
 
@@ -65,19 +64,15 @@ def _in_turn(groups: Sequence[Sequence[Counter]], one: Callable[[Sequence[Counte
     return found
 
 
-class DatabaseStore:
-    """Counts in a table beside the accounts: one upsert per group, in a short transaction of its own."""
+class Table:
+    """Counts in a table beside the accounts: one upsert per group."""
 
-    def __init__(self, aside: Aside, table: sa.Table) -> None:
-        self._aside = aside
+    def __init__(self, table: sa.Table) -> None:
         self._table = table
 
-    def count(self, groups: Sequence[Sequence[Counter]], now: int) -> list[list[Count]]:
-        """As `Store.count`."""
-        try:
-            return self._aside.run(lambda connection: _in_turn(groups, lambda group: self._hit(connection, group, now)))
-        except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.TimeoutError) as error:
-            raise StoreFailure from error
+    def count(self, connection: sa.Connection, groups: Sequence[Sequence[Counter]], now: int) -> list[list[Count]]:
+        """As `Store.count`, in the transaction of `connection`."""
+        return _in_turn(groups, lambda group: self._hit(connection, group, now))
 
     def _hit(self, connection: sa.Connection, group: Sequence[Counter], now: int) -> list[Count]:
         table = self._table
@@ -86,7 +81,7 @@ class DatabaseStore:
             {"key": counter.key, "hits": 1, "resets_at": now + counter.seconds * 1000}
             for counter in sorted(group, key=lambda counter: counter.key)
         ]
-        insert = insert_into(connection, table, rows)
+        insert = insert_into(connection, table)
         given = insert.inserted if hasattr(insert, "inserted") else insert.excluded
         over = table.c.resets_at <= now
         upsert = on_conflict(
@@ -99,9 +94,9 @@ class DatabaseStore:
         )
         columns = (table.c.key, table.c.hits, table.c.resets_at)
         if connection.dialect.insert_returning:
-            found = connection.execute(upsert.returning(*columns)).all()
+            found = connection.execute(upsert.returning(*columns), rows).all()
         else:  # MySQL; the rows are locked by the upsert, so what is read is what this hit made
-            connection.execute(upsert)
+            connection.execute(upsert, rows)
             found = connection.execute(sa.select(*columns).where(table.c.key.in_([row["key"] for row in rows]))).all()
         by_key = {key: Count(hits, (resets_at - now) / 1000) for key, hits, resets_at in found}
         return [by_key[counter.key] for counter in group]
@@ -171,10 +166,10 @@ class RemoteStore:
         return Count(hits, max(0.0, self._storage.get_expiry(key) - time.time()))
 
 
-def open_store(storage: str, aside: Aside, table: sa.Table) -> Store:
-    """The store that the setting names; `ConfigurationError` if there is none such."""
+def open_store(storage: str) -> Store | None:
+    """The store that the setting names, None for the database; `ConfigurationError` if there is none such."""
     if storage == "database":
-        return DatabaseStore(aside, table)
+        return None
     if storage == "memory":
         return MemoryStore()
     if "://" not in storage:

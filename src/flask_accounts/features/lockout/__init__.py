@@ -23,7 +23,7 @@ import click
 
 from ...core.events import Key, Listener
 from ...core.feature import Feature, Service
-from ...core.gates import EntryCheck, EntryPass
+from ...core.gates import EntryCount, EntryPass
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
@@ -48,9 +48,9 @@ class Lockout(Feature):
     commands: ClassVar[tuple[click.Command, ...]] = (unlock,)
     templates: ClassVar[bool] = True
 
-    def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
+    def entry_counts(self, runtime: Runtime) -> Sequence[EntryCount]:
         """Count every try as wrong until it proves right."""
-        return (runtime.get(LockoutService).check,)
+        return (runtime.get(LockoutService).count,)
 
     def entry_passes(self, runtime: Runtime) -> Sequence[EntryPass]:
         """Give back what a right password was charged."""

@@ -1,26 +1,28 @@
 """Counting wrong passwords.
 
-Every try is charged before the password is looked at, in a short transaction beside the request's, and
-what it was charged is given back once the password has proved right. All transactions here lock rows
-in one order: the network's, the account's, the pair's.
+Every try is charged before the password is looked at, in the short transaction beside the request's that all
+counts share. What it was charged is given back once the password has proved right: with the sign-in itself where only
+the pair's row is concerned, else in a transaction after it, so that no row that strangers share is held meanwhile. All
+transactions here lock rows in one order: the network's, the account's, the pair's.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 from pydantic_core import to_jsonable_python
 
-from ...core.aside import insert_or_leave
+from ...core.aside import Overtaken, insert_or_leave
 from ...core.errors import OneTimeTokenInvalid, TooManyRequests
 from ...core.events import AccountUnlocked, Client, Event, Key, PasswordChanged, RateLimited, SignedIn, UnlockRequested
 from ...core.feature import Service
-from ...core.gates import Entry
+from ...core.gates import Counted, Entry
 from ...core.policies import email_form
 from ...core.runtime import Runtime
 from .models import ALL, LockoutMixin
@@ -29,15 +31,9 @@ from .settings import LockoutSettings
 _CHARGED = "flask_accounts.lockout.charge"
 """Where a session keeps what the try that is going on was charged."""
 PURPOSE = "unlock"
-ROUNDS = 100
-"""How often a try that others overtake looks again. Each overtaking brings the wait nearer, so few are ever needed."""
 
 Place = tuple[str, str]
 """The key of a row: subject and network."""
-
-
-class _Overtaken(Exception):
-    """Somebody else's try was counted between the look and the charge."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,8 @@ class _Charge:
     buckets: Mapping[Place, int]
     """Places and their intervals, in milliseconds."""
     right: bool = False
-    signed_in: bool = field(default=False)
+    signed_in: bool = False
+    settled: bool = False
 
 
 class LockoutService(Service):
@@ -70,25 +67,19 @@ class LockoutService(Service):
         """Off lets everything pass uncounted. Changed by test tools only."""
         self._table: sa.Table = runtime.model(LockoutMixin).__table__
 
-    def check(self, entry: Entry) -> None:
-        """Charge a try. Raises `TooManyRequests` with the time to wait; then nothing was charged."""
-        info = self.runtime.db.session().info
-        info.pop(_CHARGED, None)
+    def count(self, entry: Entry) -> Callable[[sa.Connection], Counted] | None:
+        """How to charge a try. If it is refused, that raises `TooManyRequests` with the time to wait, and nothing was charged."""
+        self.runtime.db.session().info.pop(_CHARGED, None)
         if not self.enabled or entry.account is None or entry.action not in self._settings.actions:
-            return
-        outcome = self._attempt(entry)
-        if isinstance(outcome, _Charge):
-            info[_CHARGED] = outcome
-            return
-        if outcome.tell:
-            self.runtime.events.emit(
-                RateLimited(
-                    user_id=outcome.user_id, client=entry.client, at=self.runtime.clock.now(),
-                    action=entry.action, scope=outcome.scope,
-                )
-            )  # fmt: skip
-            self.runtime.commit()
-        raise TooManyRequests(outcome.wait)
+            return None
+
+        def work(connection: sa.Connection) -> Counted:
+            outcome = self._charge(connection, entry)
+            if isinstance(outcome, _Charge):
+                return Counted(partial(self._keep, outcome))
+            return Counted(partial(self._refuse, entry, outcome), full=True)
+
+        return work
 
     def passed(self, entry: Entry) -> None:
         """The password was right: give back what it was charged once the transaction has committed."""
@@ -111,6 +102,10 @@ class LockoutService(Service):
         charge = self.runtime.db.session().info.pop(_CHARGED, None)
         if charge is not None and charge.right and charge.pair == pair:
             charge.signed_in = True
+            if not charge.buckets:
+                # No row but the account's own, whose account this transaction has locked: no need for another one.
+                self.runtime.users.execute(self._forgiven(charge))
+                charge.settled = True
         elif event.client.address:
             self.runtime.events.after_commit(lambda: self._know(pair))
 
@@ -189,13 +184,19 @@ class LockoutService(Service):
 
     # Charging
 
-    def _attempt(self, entry: Entry) -> _Charge | _Refusal:
-        for _ in range(ROUNDS):
-            try:
-                return self.runtime.aside.run(lambda connection: self._charge(connection, entry))
-            except _Overtaken:
-                continue
-        return _Refusal("lockout.pair", 1, tell=False, user_id=entry.user_id)
+    def _keep(self, charge: _Charge) -> None:
+        self.runtime.db.session().info[_CHARGED] = charge
+
+    def _refuse(self, entry: Entry, refusal: _Refusal) -> NoReturn:
+        if refusal.tell:
+            self.runtime.events.emit(
+                RateLimited(
+                    user_id=refusal.user_id, client=entry.client, at=self.runtime.clock.now(),
+                    action=entry.action, scope=refusal.scope,
+                )
+            )  # fmt: skip
+            self.runtime.commit()
+        raise TooManyRequests(refusal.wait)
 
     def _charge(self, connection: sa.Connection, entry: Entry) -> _Charge | _Refusal:
         key, subject = self._whose(connection, entry)
@@ -216,7 +217,7 @@ class LockoutService(Service):
             tell = self._first_to_tell(connection, longest, rows[longest])
             return _Refusal(f"lockout.{scope}", waits[longest] / 1000, tell, key)
         if missing := [place for place in (*buckets, pair) if place not in rows]:
-            connection.execute(insert_or_leave(connection, self._table, [_neutral(place) for place in missing]))
+            insert_or_leave(connection, self._table, [_neutral(place) for place in missing])
         for place, (burst, interval) in buckets.items():
             self._fill(connection, place, burst, interval, now)
         self._fail(connection, pair, rows.get(pair, _neutral(pair)), now)
@@ -236,7 +237,7 @@ class LockoutService(Service):
         return {(row["subject"], row["network"]): dict(row) for row in found.mappings()}
 
     def _fill(self, connection: sa.Connection, place: Place, burst: int, interval: int, now: int) -> None:
-        """Put one try into a bucket that holds `burst` and loses one each `interval`; `_Overtaken` if it is full."""
+        """Put one try into a bucket that holds `burst` and loses one each `interval`; `Overtaken` if it is full."""
         free_at = self._table.c.free_at
         updated = connection.execute(
             sa.update(self._table)
@@ -244,10 +245,10 @@ class LockoutService(Service):
             .values(free_at=sa.case((free_at > now, free_at), else_=now) + interval, expires_at=now + burst * interval)
         )
         if not updated.rowcount:
-            raise _Overtaken
+            raise Overtaken
 
     def _fail(self, connection: sa.Connection, pair: Place, seen: Mapping[str, Any], now: int) -> None:
-        """One more wrong password, if the row is still as it was seen; `_Overtaken` if it is not."""
+        """One more wrong password, if the row is still as it was seen; `Overtaken` if it is not."""
         settings = self._settings
         old = seen["free_at"] + _ms(settings.forget_after) <= now
         failures = 1 if old else seen["failures"] + 1
@@ -258,7 +259,7 @@ class LockoutService(Service):
             .values(failures=failures, free_at=free_at, expires_at=max(seen["known_until"], free_at + _ms(settings.forget_after)))
         )
         if not updated.rowcount:
-            raise _Overtaken
+            raise Overtaken
 
     def _first_to_tell(self, connection: sa.Connection, place: Place, row: Mapping[str, Any]) -> bool:
         if row["told_at"] == row["free_at"]:
@@ -269,17 +270,23 @@ class LockoutService(Service):
 
     # Giving back
 
-    def _settle(self, charge: _Charge) -> None:
-        now, table = self._now(), self._table
+    def _forgiven(self, charge: _Charge) -> sa.Update:
+        """What a right password makes of the pair's row."""
         changes: dict[str, Any] = {"failures": 0, "free_at": 0, "told_at": 0}
         if charge.signed_in:
-            changes["known_until"] = changes["expires_at"] = now + _ms(self._settings.known_for)
+            changes["known_until"] = changes["expires_at"] = self._now() + _ms(self._settings.known_for)
+        return sa.update(self._table).where(self._at(charge.pair)).values(changes)
+
+    def _settle(self, charge: _Charge) -> None:
+        if charge.settled:
+            return
+        table = self._table
 
         def work(connection: sa.Connection) -> None:
             # Only this try's own share: a success must not wipe out what else was tried from the address.
             for place, interval in charge.buckets.items():
                 connection.execute(sa.update(table).where(self._at(place)).values(free_at=table.c.free_at - interval))
-            connection.execute(sa.update(table).where(self._at(charge.pair)).values(changes))
+            connection.execute(self._forgiven(charge))
 
         self.runtime.aside.run(work)
 
@@ -289,7 +296,7 @@ class LockoutService(Service):
         def work(connection: sa.Connection) -> None:
             row = self._rows(connection, (pair,)).get(pair)
             if row is None:
-                connection.execute(insert_or_leave(connection, table, [_neutral(pair)]))
+                insert_or_leave(connection, table, [_neutral(pair)])
             elif row["known_until"] > until - _ms(timedelta(days=1)):
                 return
             later = sa.case((table.c.expires_at > until, table.c.expires_at), else_=until)
