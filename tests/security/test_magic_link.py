@@ -169,6 +169,19 @@ def test_a_race_of_8_with_one_mail_opens_one_session(make_site: MakeSite, every_
 
 
 @pytest.mark.requirement("ASVS 15.4.2")
+@pytest.mark.parametrize("email", [ANN, "nobody@example.com"])
+def test_a_race_of_8_who_ask_is_answered_as_ever(make_site: MakeSite, every_database_url: str, email: str) -> None:
+    site = make_site(url=every_database_url)
+    browsers = [site.client for _ in range(8)]
+    ask(site.client, email)
+
+    answers = at_once(*[partial(browser.post, ASK, json={"email": email}) for browser in browsers])
+
+    assert statuses(answers) == {202: 8}
+    assert {mail.to for mail in site.testing.outbox} == ({ANN} if email == ANN else set())
+
+
+@pytest.mark.requirement("ASVS 15.4.2")
 def test_a_race_with_a_change_of_address_never_signs_the_old_address_in_afterwards(
     make_site: MakeSite, every_database_url: str
 ) -> None:
