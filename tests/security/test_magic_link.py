@@ -590,6 +590,19 @@ def test_pre_hijacking_sessions_of_an_account_without_a_password_end_too(site: S
     assert not any(event.name == "password.changed" for event in events)
 
 
+@pytest.mark.requirement("ASVS 6.8.1", "ASVS 6.3.5")
+def test_pre_hijacking_the_strangers_device_is_none_of_the_owners(site: Site) -> None:
+    register(site)
+    owner = site.client
+    here: dict[str, Any] = {"headers": {"User-Agent": "Firefox/130 Linux"}, "environ_base": {"REMOTE_ADDR": "198.51.100.7"}}
+    ask(owner, "victim@example.com")
+    answer = open_link(owner, token_in(site), **here)
+
+    devices = site.client.get("/api/auth/me/export", headers=bearer(answer.get_json()["access_token"])).get_json()["devices"]
+
+    assert [one["device"] for one in devices] == ["Firefox on Linux"]
+
+
 def test_a_proved_account_keeps_its_password_and_its_sessions(site: Site) -> None:
     before = site.tokens(ANN)["access_token"]
     browser = site.client

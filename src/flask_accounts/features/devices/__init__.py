@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...core.events import Key
+from ...core.events import AccountClaimed, Event, Key, Listener
 from ...core.feature import Feature, Service
 from ...core.gates import Completion, Fact
 from ...core.runtime import Runtime
@@ -35,6 +35,15 @@ class Devices(Feature):
     def completions(self, runtime: Runtime) -> Sequence[Completion]:
         """Once the session is open the device is the account's own, and a new one is told of."""
         return (runtime.get(DeviceService).complete,)
+
+    def listeners(self, runtime: Runtime) -> Sequence[Listener]:
+        """The devices of whoever had the account before its owner came are not the owner's."""
+
+        def listen(event: Event) -> None:
+            if isinstance(event, AccountClaimed) and event.user_id is not None:
+                runtime.get(DeviceService).forget(event.user_id)
+
+        return (listen,)
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Forget the devices of an account that is being deleted."""

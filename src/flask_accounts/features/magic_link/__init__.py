@@ -24,7 +24,7 @@ class MagicLink(Feature):
     """Sign-in by mail."""
 
     name: ClassVar[str] = "magic_link"
-    requires: ClassVar[tuple[str, ...]] = ("password", "sessions")
+    requires: ClassVar[tuple[str, ...]] = ("password",)
     settings: ClassVar[tuple[type[Settings], ...]] = (MagicLinkSettings,)
     services: ClassVar[tuple[type[Service], ...]] = (MagicLinkService,)
     auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
