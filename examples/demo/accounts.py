@@ -6,8 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from flask_accounts import Accounts, RegisterSchema, UpdateUserSchema, UserSchema
+from flask_accounts import Accounts, RegisterSchema, UpdateUserSchema, UserSchema, default_features
+from flask_accounts.features.magic_link import MagicLink
 
+from . import posts
 from .models import User, db
 
 DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)]
@@ -38,5 +40,7 @@ class ShownUser(UserSchema):
 accounts = Accounts(
     db,
     user_model=User,
+    features=[*default_features(), MagicLink()],
     schemas={RegisterSchema: Register, UpdateUserSchema: UpdateUser, UserSchema: ShownUser},
+    exporters={"posts": posts.export},
 )

@@ -28,6 +28,8 @@ class Config:
     ACCOUNTS_REGISTRATION_SIGN_IN = True
     ACCOUNTS_REGISTRATION_USERNAME_REQUIRED = True
     ACCOUNTS_ROLES_PERMISSIONS = ("posts:moderate",)
+    # The first sign-in by mail makes the password useless that was set before anybody had proved the address.
+    ACCOUNTS_PASSWORD_RESET_WITHOUT_PASSWORD = True
     ACCOUNTS_MAIL_PRODUCT = "Commonplace"
     ACCOUNTS_PASSWORD_CONTEXT_WORDS = ("commonplace",)
     ACCOUNTS_OPENAPI_TITLE = "Commonplace: accounts"

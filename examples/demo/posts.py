@@ -1,4 +1,7 @@
-"""The blog's own API: anybody reads, people write, moderators remove."""
+"""The blog's own API: anybody reads, people write, moderators remove.
+
+What people wrote whose accounts are switched off, by an administrator or because they are leaving, is not shown meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sqlalchemy as sa
 from flask import Blueprint, Response, abort, request
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import contains_eager
 
 from flask_accounts import current_principal, current_user, is_authenticated, login_required, roles_required
 
@@ -40,9 +43,9 @@ class PostInput(BaseModel):
 def list_posts() -> dict[str, Any]:
     """Posts, newest first; `?page=` from 1, and `?author=` for one person's."""
     page = min(max(request.args.get("page", 1, type=int), 1), 1_000_000)
-    statement = sa.select(Post).options(joinedload(Post.author)).order_by(Post.id.desc())
+    statement = sa.select(Post).join(User).where(User.is_active).options(contains_eager(Post.author)).order_by(Post.id.desc())
     if author := request.args.get("author"):
-        statement = statement.join(User).where(User.username_normalized == author.casefold().replace("\x00", ""))
+        statement = statement.where(User.username_normalized == author.casefold().replace("\x00", ""))
     found = db.paginate(statement, page=page, per_page=PER_PAGE, error_out=False)
     return {
         "posts": [_shown(post) for post in found.items],
@@ -119,8 +122,22 @@ def overview() -> dict[str, int]:
     return {"people": people, "disabled": disabled, "posts": posts}
 
 
+def export(user: User) -> list[dict[str, Any]]:
+    """What a person has written, for the document of everything that is stored about them."""
+    return [
+        {
+            "title": post.title,
+            "body": post.body,
+            "published_at": _utc(post.published_at),
+            "edited_at": _utc(post.edited_at) if post.edited_at else None,
+        }
+        for post in user.posts
+    ]
+
+
 def _found(post_id: int) -> Post:
-    return db.get_or_404(Post, post_id, options=[joinedload(Post.author)], description="There is no such post.")
+    statement = sa.select(Post).join(User).where(Post.id == post_id, User.is_active).options(contains_eager(Post.author))
+    return db.one_or_404(statement, description="There is no such post.")
 
 
 def _given() -> PostInput:

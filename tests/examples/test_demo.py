@@ -203,6 +203,22 @@ def test_the_contract_shows_own_fields(demo: Demo) -> None:
     assert any({"display_name", "bio", "email"} <= schema.get("properties", {}).keys() for schema in schemas.values())
 
 
+def test_what_a_disabled_person_wrote_is_hidden_until_the_account_is_enabled(demo: Demo) -> None:
+    ben, admin = demo.person("ben"), demo.client(demo.person("ada", roles=["admin"]))
+    post = demo.post(ben)
+    paths = ("/api/posts", "/api/posts?author=ben", f"/api/posts/{post}")
+
+    admin.post(f"/api/users/{ben.id}/disable")
+    hidden = [admin.get(path) for path in paths]
+    admin.post(f"/api/users/{ben.id}/enable")
+    shown = [admin.get(path) for path in paths]
+
+    assert [answer.status_code for answer in hidden] == [200, 200, 404]
+    assert [answer.get_json()["posts"] for answer in hidden[:2]] == [[], []]
+    assert [answer.get_json()["total"] for answer in shown[:2]] == [1, 1]
+    assert shown[2].get_json()["id"] == post
+
+
 def test_posts_go_with_their_authors_account(demo: Demo) -> None:
     ann, ben = demo.person("ann"), demo.person("ben")
     demo.post(ann)

@@ -5,6 +5,7 @@ The browser is whatever Chromium the machine has; without one these tests are sk
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -86,6 +87,13 @@ class Visit:
         mails = tab.page.get_by_role("listitem").filter(has_text=f"to {to} ").filter(has_text=subject)
         mails.first.get_by_role("link").click()
         tab.heading(subject)
+        return tab
+
+    def by_mail(self, to: str, subject: str) -> Visit:
+        """The page that the link of that mail leads to, in another tab."""
+        tab = self.mail(to, subject)
+        tab.page.locator(".mail-text a").click()
+        expect(tab.page).not_to_have_url(re.compile("/outbox/"))
         return tab
 
     @property
@@ -259,6 +267,89 @@ def test_a_link_uses_nothing_up_before_its_button_is_pressed_and_leaves_no_token
     expect(again.page.get_by_label("Code", exact=True)).to_be_visible()  # the token went with the page
 
 
+def test_a_person_signs_in_by_mail_in_the_browser_that_asked(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann", display_name="Ann Lee", email_verified=True)
+    here, there = visit(), visit(user_agent=FIREFOX)
+    page = here.page
+
+    # By the code. The answer is the same for every address.
+    here.go("/write")
+    here.heading("Sign in")
+    here.follow("Sign in by mail")
+    for address in ("nobody@example.com", "ann@example.com"):
+        here.heading("Sign in by mail")
+        here.fill(email=address)
+        here.press("Send me a mail")
+        expect(page.get_by_text(f"If there is an account for {address}, a link and a code are on their way.")).to_be_visible()
+        expect(page.get_by_label("Code")).to_be_focused()
+        here.fill(code="0000 0000")
+        here.press("Sign in")
+        expect(page.locator("[data-field=code] .problem")).to_have_text("This link or code is not good any more.")
+        if address.startswith("nobody"):
+            page.reload()
+    here.fill(code=here.mail("ann@example.com", "Sign in").letter.locator(".code").inner_text())
+    here.press("Sign in")
+    here.says("Welcome back, Ann Lee.")
+    here.heading("Write a post")  # where she was going
+
+    # By the link: in another browser it is worth nothing, and it is not used up there.
+    here.go("/account")
+    expect(page.get_by_role("list", name="Activity").get_by_role("listitem").first).to_contain_text("Signed in by mail")
+    here.press("Sign out")
+    here.says("You are signed out.")
+    here.go("/sign-in-by-mail")
+    here.fill(email="ann@example.com")
+    here.press("Send me a mail")
+    expect(page.get_by_label("Code")).to_be_focused()
+    for tab in (there.by_mail("ann@example.com", "Sign in"), here.by_mail("ann@example.com", "Sign in")):
+        expect(tab.page.get_by_text("By the link from your mail.")).to_be_visible()
+        assert tab.page.url == f"{tab.url}/#/sign-in"
+        tab.press("Sign in")
+        if tab.page.context == there.page.context:
+            said = tab.page.get_by_role("alert")
+            expect(said).to_have_text("Please open the link in the browser in which you asked for it.")
+        else:
+            tab.says("Welcome back, Ann Lee.")
+
+    # Who signs out meets the form, and not the old link.
+    tab.go("/account")
+    tab.press("Sign out")
+    tab.says("You are signed out.")
+    tab.follow("Sign in")
+    expect(tab.page.get_by_label("Password", exact=True)).to_be_visible()
+
+
+def test_who_registered_an_address_of_others_is_out_once_its_owner_comes(visit: Visitor, demo: Demo) -> None:
+    demo.person("eve")  # with the address of somebody else, not proved
+    theirs, ours = visit(), visit()
+    theirs.sign_in("eve")
+
+    ours.go("/sign-in-by-mail")
+    ours.fill(email="eve@example.com")
+    ours.press("Send me a mail")
+    expect(ours.page.get_by_label("Code")).to_be_focused()
+    ours.fill(code=ours.mail("eve@example.com", "Sign in").letter.locator(".code").inner_text())
+    ours.press("Sign in")
+    ours.says("Welcome back, eve.")
+
+    theirs.go("/account")
+    theirs.heading("Sign in")
+    theirs.fill(login="eve", password=PASSWORD)
+    theirs.press("Sign in")
+    expect(theirs.page.get_by_role("alert")).to_have_text("The credentials are not valid.")
+    ours.go("/account")
+    ours.follow("Forgotten, or none yet?")
+    ours.heading("Forgot your password?")
+    ours.press("Send me a link")
+    expect(ours.page.get_by_role("heading", name="Look at your mail")).to_be_visible()
+    reset = ours.by_mail("eve@example.com", "Set a new password")
+    reset.fill(new_password=NEW_PASSWORD)
+    reset.press("Set password")
+    reset.fill(login="eve", password=NEW_PASSWORD)
+    reset.press("Sign in")
+    reset.says("Welcome back, eve.")
+
+
 def test_a_forgotten_password_is_replaced_by_mail(visit: Visitor, demo: Demo) -> None:
     demo.person("ann")
     here, there = visit(), visit()
@@ -275,8 +366,7 @@ def test_a_forgotten_password_is_replaced_by_mail(visit: Visitor, demo: Demo) ->
         expect(page.get_by_text(f"If there is an account for {address}, a link")).to_be_visible()
 
     # A password that is refused does not use the link up.
-    tab = here.mail("ann@example.com", "Set a new password")
-    tab.page.locator(".mail-text a").click()
+    tab = here.by_mail("ann@example.com", "Set a new password")
     tab.heading("Set a new password")
     tab.fill(new_password="short")
     tab.press("Set password")
@@ -287,8 +377,7 @@ def test_a_forgotten_password_is_replaced_by_mail(visit: Visitor, demo: Demo) ->
     expect(tab.page.get_by_role("status").first).to_have_text("Your new password is set. Please sign in with it.")
 
     # It worked once, ended every session, and its owner is told.
-    again = here.mail("ann@example.com", "Set a new password")
-    again.page.locator(".mail-text a").click()
+    again = here.by_mail("ann@example.com", "Set a new password")
     again.fill(new_password="yet another phrase 18")
     again.press("Set password")
     expect(again.page.get_by_role("alert")).to_have_text("This link or code is not good any more.")
@@ -338,8 +427,7 @@ def test_who_reads_the_accounts_mail_need_not_wait(visit: Visitor, demo: Demo) -
     here.fill(email="ann@example.com")
     here.press("Send me a link")
     expect(here.page.get_by_role("heading", name="Look at your mail")).to_be_focused()
-    tab = here.mail("ann@example.com", "Sign in again after wrong passwords")
-    tab.page.locator(".mail-text a").click()
+    tab = here.by_mail("ann@example.com", "Sign in again after wrong passwords")
     tab.heading("Try again at once")
     assert tab.page.url == f"{here.url}/#/unlock"
     tab.press("Forget wrong passwords")
@@ -349,8 +437,7 @@ def test_who_reads_the_accounts_mail_need_not_wait(visit: Visitor, demo: Demo) -
     tab.says("Welcome back, ann.")
 
     # It worked once.
-    again = here.mail("ann@example.com", "Sign in again after wrong passwords")
-    again.page.locator(".mail-text a").click()
+    again = here.by_mail("ann@example.com", "Sign in again after wrong passwords")
     again.press("Forget wrong passwords")
     expect(again.page.get_by_role("alert")).to_have_text("This link or code is not good any more.")
     again.follow("Ask for a new one")
@@ -393,8 +480,7 @@ def test_an_administrator_unlocks_confirms_and_forces_a_new_password(visit: Visi
     tab.fill(login="ben", password=PASSWORD)
     tab.press("Sign in")
     expect(tab.page.get_by_role("alert")).to_have_text("The credentials are not valid.")
-    mail = theirs.mail("ben@example.com", "Set a new password")
-    mail.page.locator(".mail-text a").click()
+    mail = theirs.by_mail("ben@example.com", "Set a new password")
     mail.fill(new_password=NEW_PASSWORD)
     mail.press("Set password")
     mail.fill(login="ben", password=NEW_PASSWORD)
@@ -540,8 +626,7 @@ def test_a_new_address_proves_itself_and_the_old_one_takes_the_account_back(visi
     expect(page.get_by_role("list", name="Activity")).to_contain_text("Address changed from ann@example.com to eve@example.com")
 
     # The old address is told, and is enough: the browser of the owner is not signed in.
-    notice = ours.mail("ann@example.com", "Your e-mail address was changed")
-    notice.page.locator(".mail-text a").click()
+    notice = ours.by_mail("ann@example.com", "Your e-mail address was changed")
     notice.heading("Take your account back")
     assert notice.page.url == f"{notice.url}/#/undo-email-change"
     notice.press("Take my account back")
@@ -553,8 +638,7 @@ def test_a_new_address_proves_itself_and_the_old_one_takes_the_account_back(visi
     ours.mail("eve@example.com", "The change to this e-mail address was undone")
 
     # The password may be known to others: the owner sets another, and only that one is good.
-    reset = ours.mail("ann@example.com", "Set a new password")
-    reset.page.locator(".mail-text a").click()
+    reset = ours.by_mail("ann@example.com", "Set a new password")
     reset.fill(new_password=NEW_PASSWORD)
     reset.press("Set password")
     reset.fill(login="ann@example.com", password=PASSWORD)
@@ -575,8 +659,7 @@ def test_the_link_to_a_new_address_works_in_any_browser_and_once(visit: Visitor,
     here.heading("Confirm your new address")
 
     for said in ("Your new address counts from now on. Please sign in with it.", None):
-        tab = phone.mail("new@example.com", "Confirm your new e-mail address")
-        tab.page.locator(".mail-text a").click()
+        tab = phone.by_mail("new@example.com", "Confirm your new e-mail address")
         tab.heading("Confirm your new address")
         tab.press("Use this address")
         if said:
@@ -651,6 +734,27 @@ def test_an_administrator_invites_sends_again_and_withdraws_and_a_colleague_join
     back.heading("Ben Moss")
 
 
+def test_everything_stored_is_downloaded_once_the_password_is_given(visit: Visitor, demo: Demo) -> None:
+    demo.post(demo.person("ann", display_name="Ann Lee"), "Hers")
+    demo.post(demo.person("ben"), "His")
+    here = visit()
+    here.sign_in("ann")
+    demo.testing.clock.move(minutes=16)
+    here.go("/account")
+
+    here.press("Download everything")
+    here.page.get_by_role("dialog", name="Confirm that it is you").get_by_label("Password", exact=True).fill(PASSWORD)
+    with here.page.expect_download() as downloading:
+        here.press("Confirm")
+
+    found = json.loads(downloading.value.path().read_text())
+    assert downloading.value.suggested_filename == "account.json"
+    assert (found["account"]["email"], found["account"]["display_name"]) == ("ann@example.com", "Ann Lee")
+    assert [post["title"] for post in found["application"]["posts"]] == ["Hers"]
+    here.page.reload()
+    expect(here.page.get_by_role("list", name="Activity")).to_contain_text("All data downloaded")
+
+
 def test_a_person_deletes_the_account_with_the_password(visit: Visitor, demo: Demo) -> None:
     ann = demo.person("ann")
     demo.post(ann, "Hers")
@@ -665,6 +769,80 @@ def test_a_person_deletes_the_account_with_the_password(visit: Visitor, demo: De
     here.says("Your account is deleted.")
     expect(here.page.get_by_text("Nothing has been written here yet.")).to_be_visible()
     assert here.page.context.cookies() == []
+
+
+def test_the_whole_life_of_an_account(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"])
+    here, theirs, ours = visit(), visit(), visit()
+    page = here.page
+
+    # Registers, and proves the address by the code.
+    here.go("/register")
+    here.fill(email="ann@example.com", username="ann", display_name="Ann Lee", password=PASSWORD)
+    here.press("Register")
+    here.heading("Confirm your address")
+    here.fill(code=here.mail("ann@example.com", "Confirm your e-mail address").letter.locator(".code").inner_text())
+    here.press("Confirm address")
+    here.says("Your address is confirmed.")
+    here.follow("Write")
+    here.fill(title="Bread", body="Flour and time.")
+    here.press("Publish")
+    here.heading("Bread")
+
+    # Forgets the password, and sets another.
+    here.go("/account")
+    here.press("Sign out")
+    here.says("You are signed out.")
+    here.go("/forgot-password")
+    here.fill(email="ann@example.com")
+    here.press("Send me a link")
+    expect(page.get_by_role("heading", name="Look at your mail")).to_be_visible()
+    here = here.by_mail("ann@example.com", "Set a new password")
+    page = here.page
+    here.fill(new_password=NEW_PASSWORD)
+    here.press("Set password")
+    here.heading("Sign in")
+    here.fill(login="ann", password=NEW_PASSWORD)
+    here.press("Sign in")
+    here.says("Welcome back, Ann Lee.")
+
+    # Changes the address; the old one is told.
+    here.go("/account")
+    here.fill(email="lee@example.com")
+    here.press("Change address")
+    here.heading("Confirm your new address")
+    here.fill(code=here.mail("lee@example.com", "Confirm your new e-mail address").letter.locator(".code").inner_text())
+    here.press("Use this address")
+    here.says("Your address is changed.")
+    here.mail("ann@example.com", "Your e-mail address was changed")
+
+    # Is made an administrator, and invites a colleague.
+    ours.sign_in("ada")
+    ours.go("/people")
+    ours.follow("Manage Ann Lee")
+    ours.page.get_by_label("Administrator").check()
+    ours.press("Save role")
+    ours.says("The role of Ann Lee is saved.")
+    page.reload()
+    here.follow("People")
+    here.follow("Invitations")
+    here.fill(email="ben@example.com")
+    here.press("Send invitation")
+    here.says("ben@example.com is invited.")
+    joining = theirs.by_mail("ben@example.com", "You are invited to Commonplace")
+    joining.fill(username="ben", password=PASSWORD)
+    joining.press("Join")
+    joining.says("Welcome, ben.")
+    page.reload()
+    expect(page.get_by_role("list", name="Invitations")).to_contain_text("accepted")
+
+    # Takes everything along.
+    here.go("/account")
+    with page.expect_download() as downloading:
+        here.press("Download everything")
+    found = json.loads(downloading.value.path().read_text())
+    assert (found["account"]["email"], found["account"]["roles"]) == ("lee@example.com", ["admin"])
+    assert [post["title"] for post in found["application"]["posts"]] == ["Bread"]
 
 
 @pytest.mark.requirement("ASVS 3.2.2")
@@ -708,7 +886,7 @@ def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int
     demo.person("ann", display_name="w" * 80)
     for path in (
         "/register", "/sign-in", "/forgot-password", "/verify-email", "/reset-password",
-        "/confirm-email-change", "/undo-email-change", "/accept-invitation", "/unlock",
+        "/confirm-email-change", "/undo-email-change", "/accept-invitation", "/unlock", "/sign-in-by-mail",
     ):  # fmt: skip
         here.go(path)
         expect(here.page.get_by_role("heading", level=1)).to_be_visible()
@@ -746,7 +924,7 @@ def test_everything_has_a_name_and_the_keyboard_is_enough_to_sign_in(visit: Visi
     here.page.keyboard.press("Enter")
 
     here.says("Welcome back, Ann Lee.")
-    for path in ("/", "/write", "/account", "/verify-email", "/confirm-email-change", "/forgot-password"):
+    for path in ("/", "/write", "/account", "/verify-email", "/confirm-email-change", "/forgot-password", "/unlock"):
         here.go(path)
         expect(here.page.locator(".loading")).to_have_count(0)
         nameless = here.page.evaluate(

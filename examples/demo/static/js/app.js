@@ -13,6 +13,7 @@ import { person } from "./views/person.js";
 import { post } from "./views/post.js";
 import { forgotPassword, resetPassword } from "./views/recover.js";
 import { register, signIn } from "./views/sign_in.js";
+import { signInByMail } from "./views/sign_in_by_mail.js";
 import { unlock } from "./views/unlock.js";
 import { verifyEmail } from "./views/verify.js";
 import { write } from "./views/write.js";
@@ -26,6 +27,7 @@ const ROUTES = [
   [/^\/posts\/(\d+)\/edit$/, write, "signed-in"],
   [/^\/write$/, write, "signed-in"],
   [/^\/sign-in$/, signIn, "nobody"],
+  [/^\/sign-in-by-mail$/, signInByMail, "nobody"],
   [/^\/register$/, register, "nobody"],
   [/^\/verify-email$/, verifyEmail, "anybody"],
   [/^\/forgot-password$/, forgotPassword, "anybody"],
@@ -41,7 +43,8 @@ const ROUTES = [
 ];
 
 // Links in mails lead to /name#token=..., and this page answers there too. Before anything else the token leaves the
-// address bar, and with it the history. Opening a link uses nothing up: its view has a button for that.
+// address bar, and with it the history. Opening a link uses nothing up: its view has a button for that. Whoever goes on
+// to another page leaves the token behind.
 const handed = { path: location.pathname, token: new URLSearchParams(location.hash.slice(1)).get("token") };
 if (handed.path !== "/") history.replaceState(null, "", `/#${handed.path}`);
 
@@ -49,7 +52,8 @@ let shown = 0;
 
 async function route() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
-  const place = { path, query: new URLSearchParams(query), token: path === handed.path ? handed.token : null, ...history.state };
+  if (path !== handed.path) handed.token = null;
+  const place = { path, query: new URLSearchParams(query), token: handed.token, ...history.state };
   const found = ROUTES.map(([pattern, view, who]) => [path.match(pattern), view, who]).find(([match]) => match);
   const [match, view, who] = found ?? [null, lost, "anybody"];
   if (who === "nobody" && session.user) return go("/");

@@ -2,8 +2,8 @@
 
 import { download, get, patch, post, remove, signOut } from "../api.js";
 import { reauthenticate, withPresence } from "../dialogs.js";
-import { avatar, el, fill, moment, nameOf, say } from "../dom.js";
-import { field, form, PASSWORD_HINT } from "../forms.js";
+import { avatar, el, fill, link, moment, nameOf, say } from "../dom.js";
+import { doer, field, form, PASSWORD_HINT } from "../forms.js";
 import { go } from "../app.js";
 import { session } from "../session.js";
 import { activity } from "./activity.js";
@@ -22,10 +22,10 @@ export async function account() {
       "div", { class: "panels" },
       panel("Profile", "What readers see beside your posts.", profile(user)),
       panel("E-mail address", ["You sign in with ", el("strong", {}, user.email), ". Another one counts once it has proved itself: we send it a code."], address()),
-      panel("Password", "Changing it signs you out everywhere else.", password(user)),
+      panel("Password", ["Changing it signs you out everywhere else. ", link("#/forgot-password", "Forgotten, or none yet?")], password(user)),
       panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
       panel("What happened lately", "Was it not you? Change your password, and end the session.", events),
-      panel("Your posts", "Everything you have written, as a text file.", el("button", { class: "button quiet", type: "button", onclick: fetchPosts }, "Download your posts")),
+      panel("Your data", "Everything that is stored about you, in one file for machines; what you have written, also as a text to read.", data()),
       panel("Delete account", "Your account and everything you have written will be gone for good.", el("button", { class: "button danger", type: "button", onclick: leaveForGood }, "Delete account…")),
     ),
   );
@@ -41,12 +41,16 @@ async function leave() {
   say("You are signed out.");
 }
 
-async function fetchPosts() {
-  try {
-    await download("/api/archive", "commonplace.md");
-  } catch (problem) {
-    say(problem.message);
-  }
+function data() {
+  const notice = el("p", { class: "notice", role: "alert" });
+  return el(
+    "div", { class: "stack" }, notice,
+    el(
+      "div", { class: "row" },
+      doer("Download everything", () => withPresence(() => download("/api/auth/me/export", "account.json")), { notice, style: "quiet" }),
+      doer("Download your posts", () => download("/api/archive", "commonplace.md"), { notice, style: "quiet" }),
+    ),
+  );
 }
 
 function profile(user) {

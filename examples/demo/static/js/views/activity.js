@@ -14,12 +14,16 @@ const ENDED = {
   limit: "Signed out of the oldest of too many places",
   disabled: "Signed out, because the account was disabled",
   email_undone: "Signed out, because the old address was taken back",
+  claimed: "Signed out, because the address was proved for the first time",
 };
 const REFUSED = {
   INVALID_CREDENTIALS: "Wrong password",
   ACCOUNT_DISABLED: "Right password, but the account is disabled",
   EMAIL_NOT_VERIFIED: "Right password, but the address is not confirmed",
+  ONE_TIME_TOKEN_INVALID: "A link or code that was not good any more",
+  OTHER_BROWSER: "A link to sign in, opened in another browser",
 };
+const PASSWORDS = { removed: "Password made useless", reset: "New password, by a link from a mail" };
 const WORDS = {
   "user.registered": () => "Account made",
   "user.updated": ({ fields = [] }) => `Changed: ${fields.map((name) => name.replaceAll("_", " ")).join(", ")}`,
@@ -29,16 +33,18 @@ const WORDS = {
   "user.enabled": () => "Account enabled",
   "user.unlock_requested": () => "A link to try again after wrong passwords was sent",
   "user.unlocked": () => "Wrong passwords forgotten",
+  "user.claimed": () => "Address proved for the first time: whoever came before is out",
   "user.exported": () => "All data downloaded",
   "email.change_requested": ({ new: now }) => `Asked for another address${now ? `, ${now}` : ""}`,
   "email.changed": ({ old, new: now }) => (old && now ? `Address changed from ${old} to ${now}` : "Address changed"),
   "email.change_undone": () => "Address taken back",
   "email.verified": () => "Address confirmed",
   "factor.changed": ({ factor, change }) => `Way to sign in ${change}: ${factor.replaceAll("_", " ")}`,
+  "magic_link.requested": () => "A mail to sign in with was sent",
   "password.reset_requested": () => "A link to set a new password was sent",
-  "password.changed": () => "New password",
+  "password.changed": ({ way }) => PASSWORDS[way] ?? "New password",
   "password.breach_check_failed": () => "Nobody could say whether a password is known to others",
-  "session.opened": () => "Signed in",
+  "session.opened": ({ amr = [] }) => (amr.includes("email") ? "Signed in by mail" : "Signed in"),
   "session.new_device": ({ device }) => `On a new device${device ? `: ${device}` : ""}`,
   "session.refused": ({ reason }) => REFUSED[reason] ?? "Sign-in refused",
   "session.challenged": () => "Right password, one more step was asked for",

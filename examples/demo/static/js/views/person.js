@@ -69,8 +69,8 @@ function access(user, path) {
       row("Sessions", "Sign them out, wherever they are.", "Sign out everywhere", done(`${name} is signed out everywhere.`, () => remove(`${path}/sessions`))),
       row("Password", "Make it useless, and mail a link to set a new one.", "Force a new one", done(`${name} has to set a new password.`, () => confirm("Force a new password?", `${name} is signed out everywhere and cannot sign in before a new password is set, by a link that we mail to ${user.email}.`, "Force a new password", () => post(`${path}/password-reset`)).then(Boolean))),
       user.is_active
-        ? row("Account", "Signed out everywhere, and nobody signs in to it.", "Disable…", done(`${name} is disabled and signed out everywhere.`, () => disable(name, path)), "danger")
-        : row("Account", "Disabled: nobody signs in to it.", "Enable", done(`${name} is enabled.`, () => post(`${path}/enable`))),
+        ? row("Account", "Signed out everywhere, nobody signs in to it, and what they wrote is hidden.", "Disable…", done(`${name} is disabled and signed out everywhere.`, () => disable(name, path)), "danger")
+        : row("Account", "Disabled: nobody signs in to it, and what they wrote is hidden.", "Enable", done(`${name} is enabled.`, () => post(`${path}/enable`))),
     ),
   ];
 }

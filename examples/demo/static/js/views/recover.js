@@ -7,7 +7,7 @@ import { go } from "../app.js";
 import { noToken, whereMailsAre } from "../mails.js";
 import { session } from "../session.js";
 
-export function forgotPassword({ email = "" }) {
+export function forgotPassword({ email = session.user?.email ?? "" }) {
   const card = el("div", { class: "card stack" }, form({
     fields: [field("email", { label: "E-mail address", type: "email", autocomplete: "email", value: email, "data-focus": true, required: true })],
     action: "Send me a link", wide: true,
@@ -23,7 +23,7 @@ export function forgotPassword({ email = "" }) {
     "div", { class: "narrow" },
     el("div", { class: "head" }, el("h1", {}, "Forgot your password?"), el("p", { class: "muted" }, "We send a link to your address, and you set a new one.")),
     card,
-    el("p", { class: "muted after row" }, "Remember it after all?", link("#/sign-in", "Sign in")),
+    el("p", { class: "muted after row" }, "Remember it after all?", session.user ? link("#/account", "Back to your account") : link("#/sign-in", "Sign in")),
   );
 }
 

@@ -6,8 +6,10 @@ import { el, link, nameOf, say } from "../dom.js";
 import { field, form, PASSWORD_HINT } from "../forms.js";
 import { go } from "../app.js";
 import { session } from "../session.js";
+import { signInByLink } from "./sign_in_by_mail.js";
 
-export function signIn({ query, notice }) {
+export function signIn({ query, notice, token }) {
+  if (token) return signInByLink(token);
   const heldBack = el("p", { hidden: true }, "Was it you? ", link("#/unlock", "Have a link mailed"), " to try again at once.");
   return el(
     "div", { class: "narrow" },
@@ -31,7 +33,7 @@ export function signIn({ query, notice }) {
         },
       }),
       heldBack,
-      link("#/forgot-password", "Forgot your password?"),
+      el("p", { class: "row spread" }, link("#/forgot-password", "Forgot your password?"), link(`#/sign-in-by-mail?${query}`, "Sign in by mail")),
     ),
     el("p", { class: "muted after row" }, "New here?", link("#/register", "Register")),
   );
