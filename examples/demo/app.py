@@ -23,7 +23,7 @@ from .seed import seed_command
 migrate = Migrate(directory=str(Path(__file__).parent / "migrations"), render_as_batch=True)
 
 PAGES_OF_MAILS = (
-    "verify-email", "reset-password", "confirm-email-change", "undo-email-change", "accept-invitation", "unlock", "sign-in",
+    "verify-email", "reset-password", "confirm-email-change", "undo-email-change", "accept-invitation", "unlock", "sign-in", "forgot-password",
 )  # fmt: skip
 """Where links in mails lead. It is one page all the same; its script knows them by name."""
 

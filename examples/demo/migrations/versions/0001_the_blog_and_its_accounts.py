@@ -122,6 +122,18 @@ def upgrade() -> None:
     op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
 
     op.create_table(
+        "accounts_devices",
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("network", sa.String(length=45), nullable=False),
+        sa.Column("first_seen_at", moment, nullable=False),
+        sa.Column("last_seen_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("device", "network", "user_id"),
+    )
+    op.create_index(op.f("ix_accounts_devices_last_seen_at"), "accounts_devices", ["last_seen_at"])
+
+    op.create_table(
         "accounts_invitations",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("address", exact(254), nullable=False),
@@ -143,18 +155,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("address", "open"),
         sa.UniqueConstraint("invited_by", "id"),
     )
-    op.create_table(
-        "accounts_devices",
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("device", sa.String(length=64), nullable=False),
-        sa.Column("network", sa.String(length=45), nullable=False),
-        sa.Column("first_seen_at", moment, nullable=False),
-        sa.Column("last_seen_at", moment, nullable=False),
-        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("user_id", "device", "network"),
-    )
-    op.create_index(op.f("ix_accounts_devices_last_seen_at"), "accounts_devices", ["last_seen_at"])
-
     op.create_table(
         "accounts_one_time_tokens",
         sa.Column("id", sa.Integer(), nullable=False),
