@@ -82,7 +82,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "me": (1, 200, lambda s: s.ann.get("/api/auth/me")),
     "me, without a token": (0, 401, lambda s: s.site.client.get("/api/auth/me")),
     "change me": (4, 200, lambda s: s.ann.patch("/api/auth/me", json={"username": "anna"})),
-    "delete me": (14, 204, lambda s: s.ann.delete("/api/auth/me")),
+    "delete me": (15, 204, lambda s: s.ann.delete("/api/auth/me")),
     "own sessions": (2, 200, lambda s: s.ann.get("/api/auth/sessions")),
     "end other sessions": (3, 204, lambda s: s.ann.delete("/api/auth/sessions")),
     # Administration
@@ -97,7 +97,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "make an account": (5, 201, lambda s: s.admin.post("/api/users", json={"email": "new@example.com", "password": NEW})),
     "change an account": (5, 200, lambda s: s.admin.patch(f"/api/users/{s.ann_id}", json={"username": "anna"})),
     "disable an account": (8, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
-    "delete an account": (15, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
+    "delete an account": (16, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
     "somebody's sessions": (3, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}/sessions")),
     "end somebody's sessions": (4, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}/sessions")),
     "invite": (7, 201, lambda s: s.admin.post("/api/users/invitations", json={"email": "new@example.com", "roles": ["editor"]})),

@@ -19,6 +19,7 @@ import werkzeug.security
 from werkzeug.test import TestResponse
 
 from flask_accounts.core.sessions import SessionMixin
+from flask_accounts.features.users.leaving import LeavingService
 from flask_accounts.testing import PASSWORD, FastHasher
 from tests.conftest import MakeSite, Site, bearer
 
@@ -370,3 +371,37 @@ def test_parallel_sign_ins_with_a_hash_of_an_older_scheme_all_succeed(site: Site
         with site.app.app_context():
             stored = site.db.session.execute(sa.select(table.c.password_hash)).scalar_one()
         assert stored.startswith("test$")
+
+
+# Deletion
+
+
+@pytest.mark.requirement("ASVS 7.4.2")
+def test_of_a_purge_and_a_sign_in_at_the_same_moment_one_wins(make_site: MakeSite, every_database_url: str) -> None:
+    site = make_site(url=every_database_url, config={"ACCOUNTS_DELETION_GRACE": 60, "ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64})
+
+    def purge() -> Any:
+        with site.app.app_context():
+            site.testing.runtime.get(LeavingService).purge()
+        return site.app.response_class(status=204)
+
+    outcomes = set()
+    for number in range(6):
+        email = f"ann{number}@example.com"
+        ann = site.user(email)
+        call(site, "DELETE", "/api/auth/me", site.tokens(email)["access_token"])()
+        site.testing.clock.move(seconds=60)
+
+        _, *answers = at_once(purge, *[login(site, email) for _ in range(3)])
+
+        with site.app.app_context():
+            left = site.testing.runtime.users.view(ann.id)
+        if left is None:
+            good = [answer for answer in answers if answer.status_code == 200]
+            assert not [answer for answer in good if works(site, answer.get_json()["access_token"])]
+        else:
+            assert left.is_active
+            assert all(works(site, answer.get_json()["access_token"]) for answer in answers if answer.status_code == 200)
+        outcomes.add(left is None)
+        assert statuses(answers).keys() <= {200, 401, 403, 409, 503}
+    assert outcomes  # which of the two it was each time is left to chance

@@ -180,6 +180,18 @@ class UserExported(Event, name="user.exported"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserDeletionRequested(Event, name="user.deletion_requested", lasting=("erase_at",)):
+    """An owner deleted the account: it is switched off, its sessions have ended, and `flask accounts purge` erases it from `erase_at` on."""
+
+    erase_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserDeletionCancelled(Event, name="user.deletion_cancelled"):
+    """An account that was to be erased is back: its owner signed in, or somebody switched it on."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserDeleted(Event, name="user.deleted"):
     """An account and everything stored about it is gone."""
 
@@ -269,7 +281,9 @@ class SessionRefreshed(Event, name="session.refreshed"):
 
 @dataclass(frozen=True, kw_only=True)
 class SessionEnded(Event, name="session.ended", lasting=("reason",)):
-    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `email_undone`, `claimed`."""
+    """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `deleted`,
+    `email_undone`, `claimed`.
+    """
 
     session_id: UUID
     reason: str

@@ -76,7 +76,7 @@ class Feature:
         return {}
 
     def restores(self, runtime: Runtime) -> Sequence[Restore]:
-        """Asked before the gates: what a right credential brings back."""
+        """Asked before the gates: whether an account that is switched off comes back by signing in."""
         return ()
 
     def challenge_methods(self, runtime: Runtime) -> Mapping[str, ChallengeMethod]:

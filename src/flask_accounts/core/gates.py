@@ -4,7 +4,8 @@ In the order of a sign-in:
 
 1. *entry checks* and *entry counts*, before a credential is looked at (rate limits, lockout);
 2. *facts*: columns that features want to know of the account, read in the statement that locks it;
-3. *restores*: what a right credential brings back (a suspension whose time is over);
+3. *restores*: may this account, which is switched off, come back (its owner had deleted it, its suspension is over)? If so the
+   gates see it as active, and it is brought back once they have all let it pass;
 4. *gates*: may this sign-in finish? A gate refuses by raising an `AccountsError`, or asks for more by
    raising a `ChallengeRequired`: then the sign-in waits, and `POST /challenge` resumes it;
 5. the session opens, and *completions* are told.
@@ -81,8 +82,12 @@ class LoginAttempt:
 
 Fact = Callable[[LoginAttempt], sa.ColumnElement[Any]]
 """A column (usually a scalar subquery on `attempt.user_id`) read with the account, at no statement of its own."""
-Restore = Callable[[LoginAttempt, UserView], bool]
-"""Asked before the gates. True: it has changed the account, which is then read again."""
+Restore = Callable[[LoginAttempt, UserView], Callable[[], None] | None]
+"""Asked before the gates, and where somebody wants to know whether an account that is switched off can sign in.
+
+Must change nothing. None: nothing to say. Otherwise what brings the account back: the gates then see it as active, and it is called once
+they have let the sign-in pass. It must be one conditional statement that decides, since somebody else may be faster; then the sign-in is
+refused. May raise what refuses the sign-in."""
 Gate = Callable[[LoginAttempt, UserView], None]
 """Raises to keep a right credential from becoming a session (disabled account, unverified address, ...)."""
 Completion = Callable[[LoginAttempt, UserView, SessionState], None]

@@ -78,16 +78,19 @@ class LoginPipeline:
         runtime = self._runtime
         now = runtime.clock.now()
         attempt, user, live = self._read(attempt)
-        for restore in runtime.restores:
-            if restore(attempt, user):
-                attempt, user, live = self._read(attempt)
         try:
+            returns = runtime.returns(attempt, user)
+            seen = user.switched_on() if returns else user
             for gate in (active_gate, *runtime.gates):
-                gate(attempt, user)
+                gate(attempt, seen)
         except ChallengeRequired as error:
             self._wait(attempt, error)
         except AccountsError as error:
             self.refuse(error, attempt.client, user_id=attempt.user_id)
+        if returns:
+            for bring_back in returns:
+                bring_back()
+            attempt, user, live = self._read(attempt)
         session = runtime.sessions.open(
             user.key, client=attempt.client, amr=attempt.amr, now=now, verified_hash=attempt.verified_hash
         )

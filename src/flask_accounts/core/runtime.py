@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -11,9 +12,9 @@ from flask_sqlalchemy import SQLAlchemy
 
 from .aside import Aside, Overtaken
 from .clock import Clock
-from .errors import ConfigurationError, TooManyRequests
+from .errors import AccountsError, ConfigurationError, TooManyRequests
 from .events import Client, EventBus, Key
-from .gates import ChallengeMethod, Completion, Counted, Entry, EntryCheck, EntryCount, EntryPass, Fact, Gate, Restore
+from .gates import ChallengeMethod, Completion, Counted, Entry, EntryCheck, EntryCount, EntryPass, Fact, Gate, LoginAttempt, Restore
 from .letters import Letters
 from .mail import MailRoom
 from .one_time import OneTimeStore
@@ -176,6 +177,27 @@ class Runtime:
         """What accounts stores about an account, without secrets: one part from each that stores something."""
         found = {name: exporter(key) for name, exporter in self._exporters.items()}
         return {name: part for name, part in found.items() if part is not None}
+
+    def returns(self, attempt: LoginAttempt, user: UserView) -> list[Callable[[], None]]:
+        """What brings back an account that is switched off, if its owner signs in; nothing for one that is not, or that stays off.
+
+        `attempt` has its facts. Raises what refuses the sign-in.
+        """
+        if user.is_active:
+            return []
+        return [bring_back for restore in self.restores if (bring_back := restore(attempt, user)) is not None]
+
+    def can_sign_in(self, user: UserView) -> bool:
+        """Whether the account is active, or comes back by signing in. One that neither is nor does is sent nothing to get in by."""
+        if user.is_active or not self.restores:
+            return bool(user.is_active)
+        attempt = LoginAttempt(user.key, (), Client())
+        facts = {name: fact(attempt).label(f"f_{name}") for name, fact in self.sign_in_facts.items()}
+        row = self.users.execute(sa.select(*facts.values())).mappings().one() if facts else {}
+        try:
+            return bool(self.returns(replace(attempt, facts={name: row[f"f_{name}"] for name in facts}), user))
+        except AccountsError:
+            return False
 
     @traced("accounts.entry_checks", of=lambda runtime, entry: {"action": entry.action})
     def enter(self, entry: Entry) -> None:

@@ -78,6 +78,10 @@ class UserView:
         """What the roles add up to."""
         return self._grants.permissions
 
+    def switched_on(self) -> UserView:
+        """The same account as it will be once it is active again."""
+        return UserView(self._store, self._values | {"is_active": True}, self._grants)
+
     def __getattr__(self, name: str) -> Any:  # whatever the host's user class has
         if name in self._values:
             return self._values[name]
@@ -365,11 +369,12 @@ class UserStore:
         statement = sa.update(self.table).where(self.key_column == key, same).values(values)
         return bool(self.execute(statement).rowcount)
 
-    def set_active(self, key: Key, *, value: bool, now: datetime) -> None:
-        """Switch the account on or off."""
+    def set_active(self, key: Key, *, value: bool, now: datetime, where: Sequence[sa.ColumnElement[bool]] = ()) -> bool:
+        """Switch the account on or off, if `where` still holds; False if it does not, or there is no such account."""
         values = {self.c["is_active"]: value, self.c["updated_at"]: now}
-        self.execute(sa.update(self.table).where(self.key_column == key).values(values))
+        switched = self.execute(sa.update(self.table).where(self.key_column == key, *where).values(values)).rowcount
         self.forget(key)
+        return bool(switched)
 
     def set_verified(self, key: Key, now: datetime, *, address: str | None = None) -> bool:
         """Note that the account's address is proved; with `address` only if it still is that one. False if not.

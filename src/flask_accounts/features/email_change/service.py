@@ -119,7 +119,9 @@ class EmailChangeService(Service):
             emit(SessionEnded(**who, session_id=session_id, reason="email_undone"))
         if row["stored_hash"] is not None:
             # It may be the one that let somebody in. Who is disabled could not use a mail to set another.
-            replace = runtime.get(PasswordResetService).force if restored.is_active else runtime.get(PasswordService).remove
+            replace = (
+                runtime.get(PasswordResetService).force if runtime.can_sign_in(restored) else runtime.get(PasswordService).remove
+            )
             replace(restored, actor_id=restored.key, client=client)
         if dropped != restored.email and self.settings.notice and runtime.mail.available:
             runtime.write("email_change_undone", restored, client=client, to=dropped)

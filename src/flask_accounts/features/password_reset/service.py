@@ -34,7 +34,12 @@ class PasswordResetService(Service):
         runtime.enter(Entry("forgot", client, account=email_form(email)))
         found = runtime.users.find(email=email)
         view = runtime.users.view(found.user_id) if found else None
-        if view is not None and found is not None and view.is_active and (found.password_hash or self.settings.without_password):
+        if (
+            view is not None
+            and found is not None
+            and runtime.can_sign_in(view)
+            and (found.password_hash or self.settings.without_password)
+        ):
             self.send(view, client=client)
             return
         # The same work as for a known address, so that time does not tell: a token nobody gets.
@@ -67,7 +72,7 @@ class PasswordResetService(Service):
         now = runtime.clock.now()
         found = runtime.one_time.peek(PURPOSE, token, now)
         view = runtime.users.view(found.user_id) if found is not None and found.user_id is not None else None
-        if found is None or view is None or not view.is_active or view.email != found.address:
+        if found is None or view is None or not runtime.can_sign_in(view) or view.email != found.address:
             raise OneTimeTokenInvalid
         passwords = runtime.get(PasswordService)
         passwords.check(password, view, field="new_password")

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import click
 
+from ...core.events import Key
 from ...core.feature import Feature, Service
+from ...core.gates import Fact, Restore
 from ...core.http import Route
+from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .cli import create_admin, create_user, disable, enable
+from .leaving import LeavingService
+from .models import DeletionMixin
 from .routes import AUTH_ROUTES, USERS_ROUTES
 from .service import UserService
-from .settings import UserSettings
+from .settings import DeletionSettings, UserSettings
+from .standing import StandingService
 
 
 class Users(Feature):
@@ -20,8 +27,9 @@ class Users(Feature):
 
     name: ClassVar[str] = "users"
     requires: ClassVar[tuple[str, ...]] = ("roles",)
-    settings: ClassVar[tuple[type[Settings], ...]] = (UserSettings,)
-    services: ClassVar[tuple[type[Service], ...]] = (UserService,)
+    settings: ClassVar[tuple[type[Settings], ...]] = (UserSettings, DeletionSettings)
+    services: ClassVar[tuple[type[Service], ...]] = (StandingService, UserService, LeavingService)
+    tables: ClassVar[dict[type, str]] = {DeletionMixin: "accounts_deletions"}
     auth_routes: ClassVar[tuple[Route, ...]] = AUTH_ROUTES
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     permissions: ClassVar[dict[str, str]] = {
@@ -29,3 +37,25 @@ class Users(Feature):
         "users:write": "Create, change, disable and delete accounts of no more power than one's own, and end their sessions.",
     }
     commands: ClassVar[tuple[click.Command, ...]] = (create_user, create_admin, enable, disable)
+    templates: ClassVar[bool] = True
+    mail_samples: ClassVar[Mapping[str, Any]] = {"day": "2030-01-31"}
+
+    def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
+        """Whether the account is to be erased."""
+        return runtime.get(StandingService).facts()
+
+    def restores(self, runtime: Runtime) -> Sequence[Restore]:
+        """Signing in brings an account back that its owner has deleted."""
+        return (runtime.get(StandingService).returning,)
+
+    def erase(self, runtime: Runtime, key: Key) -> None:
+        """Forget an account that is being deleted."""
+        runtime.get(StandingService).erase(key)
+
+    def export(self, runtime: Runtime, key: Key) -> Any:
+        """What keeps the account from being used."""
+        return runtime.get(StandingService).export(key)
+
+    def purge(self, runtime: Runtime) -> int:
+        """Erase the accounts whose time of grace is over."""
+        return runtime.get(LeavingService).purge()

@@ -25,6 +25,7 @@ from ...core.schemas import PublicUserSchema, UserSchema
 from ...core.users import UserQuery, UserView
 from ..roles.service import RoleService
 from .cursor import read_cursor, write_cursor
+from .leaving import LeavingService
 from .schemas import (
     ADMIN_FIELDS,
     DisableSchema,
@@ -53,8 +54,10 @@ def update_me(call: Call[UpdateUserSchema]) -> Reply:
 
 
 def delete_me(call: Call[None]) -> Reply:
-    """Delete the own account and everything stored about it."""
-    call.runtime.get(UserService).delete(call.principal.user, actor_id=call.principal.user_id, client=call.client)
+    """Delete the own account and everything stored about it. Where the app gives a time of grace, its sessions end now, and signing in
+    brings it back until it is erased.
+    """
+    call.runtime.get(LeavingService).leave(call.principal.user, client=call.client)
     return signed_out_reply(call, Reply(status=204))
 
 
@@ -114,13 +117,14 @@ def replace_user(call: Call[BaseModel]) -> Reply:
 
 
 def delete_user(call: Call[None]) -> Reply:
-    """Delete an account and everything stored about it. One's own asks for recent authentication."""
+    """Delete an account and everything stored about it, at once. The own one is deleted as at `DELETE /me`, by recent authentication."""
     user = _target(call, "users:write")
     own = user.key == call.principal.user_id
     if own:
         require_recent(call.principal, call.runtime)
+        return delete_me(call)
     call.runtime.get(UserService).delete(user, actor_id=call.principal.user_id, client=call.client)
-    return signed_out_reply(call, Reply(status=204)) if own else Reply(status=204)
+    return Reply(status=204)
 
 
 def disable_user(call: Call[DisableSchema | None]) -> Reply:

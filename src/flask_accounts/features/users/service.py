@@ -12,6 +12,7 @@ from ...core.events import (
     Key,
     SessionEnded,
     UserDeleted,
+    UserDeletionCancelled,
     UserDisabled,
     UserEnabled,
     UserRegistered,
@@ -22,6 +23,7 @@ from ...core.models import UserMixin
 from ...core.policies import check_username, normalise_email
 from ...core.users import UserView
 from ..roles.service import RoleService
+from .standing import StandingService
 
 
 class UserService(Service):
@@ -135,16 +137,21 @@ class UserService(Service):
             )
 
     def enable(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
-        """Switch an account on again; none of its old sessions comes back. Twice is no error."""
-        view = self._view(user)
+        """Switch an account on again, whatever it was switched off by; none of its old sessions comes back. Twice is no error.
+
+        One that its owner has deleted, and that is not erased yet, is not erased then.
+        """
+        runtime, view = self.runtime, self._view(user)
         if view.is_active:
             return
         self._set_active(view.key, value=True)
-        now = self.runtime.clock.now()
-        self.runtime.events.emit(UserEnabled(user_id=view.key, actor_id=actor_id, client=client, at=now))
+        now = runtime.clock.now()
+        runtime.events.emit(UserEnabled(user_id=view.key, actor_id=actor_id, client=client, at=now))
+        if runtime.get(StandingService).forget_deletion(view.key):
+            runtime.events.emit(UserDeletionCancelled(user_id=view.key, actor_id=actor_id, client=client, at=now))
 
     def delete(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
-        """Delete an account and everything stored about it. `NotFound`, `LastAdministrator`."""
+        """Delete an account and everything stored about it, at once. `NotFound`, `LastAdministrator`."""
         runtime = self.runtime
         view = self._view(user)
         runtime.get(RoleService).keep_an_administrator(view)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar, Literal
+
+from pydantic import Field
 
 from ...core.settings import Settings
 
@@ -14,3 +17,14 @@ class UserSettings(Settings):
 
     directory: Literal["admin", "authenticated"] = "admin"
     """`admin`: only holders of `users:read` list accounts. `authenticated`: every signed-in person lists the public fields of active ones."""
+
+
+class DeletionSettings(Settings):
+    """What happens when an owner deletes the account."""
+
+    prefix: ClassVar[str] = "deletion"
+
+    grace: timedelta = Field(default=timedelta(0), ge=timedelta(0), le=timedelta(days=3650))
+    """How long the account can still be brought back by signing in, before `flask accounts purge` erases it; 0 erases it at once. Needs that command to run every night. Seconds, an ISO 8601 duration or a timedelta."""
+    notice: bool = True
+    """Tell the owner by mail, where mail is set up: that it will be erased and how to keep it, and that it was."""
