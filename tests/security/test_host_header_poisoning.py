@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site
 
 BASE = "https://app.example.com/account"
@@ -31,7 +32,19 @@ MAILS: dict[str, Act] = {
     "change_email": lambda anybody, ann, how: ann.post("/api/auth/email/change", json={"email": "new@example.com"}, **how),
     "invitation": lambda anybody, ann, how: ann.post("/api/users/invitations", json={"email": "guest@example.com"}, **how),
 }
-"""Every mail that carries a link, and how it is asked for."""
+"""Every mail that carries a link with a token, and how it is asked for."""
+NOTICES: dict[str, Act] = {
+    "new_device": lambda anybody, ann, how: anybody.post(
+        "/api/auth/login",
+        json={"email": "ann@example.com", "password": PASSWORD},
+        environ_base={"REMOTE_ADDR": "198.51.100.7"},
+        **how,
+    ),
+    "password_changed": lambda anybody, ann, how: ann.post(
+        "/api/auth/password/change", json={"current_password": PASSWORD, "new_password": "a rather different horse"}, **how
+    ),
+}
+"""Mails that lead to the page for a new password, without a token."""
 
 
 @pytest.fixture
@@ -63,6 +76,19 @@ def test_host_header_poisoning_moves_no_link_in_any_mail(make: Callable[..., Sit
 
 
 @pytest.mark.requirement("OWASP-FP 3")
+@pytest.mark.parametrize("header", HEADERS)
+def test_host_header_poisoning_moves_no_link_in_any_notice(make: Callable[..., Site], header: str) -> None:
+    site = make(ACCOUNTS_MAIL_BASE_URL=BASE)
+    ann = site.client_for(1)
+
+    for name, act in NOTICES.items():
+        act(site.client, ann, {"headers": HEADERS[header]})
+        mail = next(mail for mail in reversed(site.testing.outbox) if mail.kind == name)
+
+        assert set(re.findall(r"https?://[^\s\"<]+", mail.text + (mail.html or ""))) == {f"{BASE}/forgot-password"}, name
+
+
+@pytest.mark.requirement("OWASP-FP 3")
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
 def test_without_a_base_url_a_mail_has_a_bare_token_and_no_link_on_the_requests_host(
     make: Callable[..., Site], header: str
@@ -80,13 +106,13 @@ def test_without_a_base_url_a_mail_has_a_bare_token_and_no_link_on_the_requests_
 
 @pytest.mark.requirement("OWASP-FP 3")
 def test_the_list_of_mails_with_links_is_complete(make: Callable[..., Site]) -> None:
-    """So that a new mail is added to the list above. Two go out by themselves: to an old address, and where registration does not tell."""
+    """So that a new mail is added to the list above. Some go out by themselves: to an old address, where registration does not tell, and notices."""
     site = make(ACCOUNTS_MAIL_BASE_URL=BASE)
     letters = site.testing.runtime.letters
 
     linking = {name for name in letters.names() if "#token=" in letters.sample(name).text}
 
-    assert linking == set(MAILS) | {"email_changed"}
+    assert linking == set(MAILS) | {"email_changed"} | set(NOTICES) | {"token_reused", "factor_changed"}
 
 
 @pytest.mark.requirement("OWASP-FP 3", "ASVS 4.1.3")
