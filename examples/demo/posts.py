@@ -137,7 +137,8 @@ def export(user: User) -> list[dict[str, Any]]:
 
 def _found(post_id: int) -> Post:
     statement = sa.select(Post).join(User).where(Post.id == post_id, User.is_active).options(contains_eager(Post.author))
-    return db.one_or_404(statement, description="There is no such post.")
+    found: Post = db.one_or_404(statement, description="There is no such post.")
+    return found
 
 
 def _given() -> PostInput:

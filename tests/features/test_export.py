@@ -272,7 +272,7 @@ def with_posts(db: SQLAlchemy) -> dict[str, Any]:
         title: Mapped[str] = mapped_column(sa.String(50))
 
     def posts(user: Person) -> list[dict[str, Any]]:
-        return [{"title": post.title, "since": user.created_at} for post in user.posts]
+        return [{"title": post.title, "since": user.created_at} for post in user.posts]  # type: ignore[attr-defined]
 
     return {"user_model": Person, "exporters": {"posts": posts, "votes": lambda user: {user.email: float("nan")}}}
 

@@ -68,7 +68,7 @@ def test_a_reset_tells_the_owner_and_signs_nobody_in(site: Site) -> None:
 def test_the_answer_is_one_and_the_same_for_every_address(site: Site) -> None:
     site.user("off@example.com", is_active=False)
     site.testing.outbox.clear()
-    addresses = ("ann@example.com", "nobody@example.com", "off@example.com", "not an address")
+    addresses = ("ann@example.com", "nobody@example.com", "off@example.com", "not an address", "ﷺ" * 100)
     answers, costs = [], []
     for address in addresses:
         site.statements.clear()

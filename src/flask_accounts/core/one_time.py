@@ -109,7 +109,7 @@ class OneTimeStore:
         token = secrets.token_urlsafe(32)
         number = f"{secrets.randbelow(10**digits):0{digits}}" if code else None
         values = {
-            "purpose": purpose, "user_id": user_id, "address": None if address is None else email_form(address),
+            "purpose": purpose, "user_id": user_id, "address": _form(address),
             "token_hash": _hash(token), "code_hash": None if number is None else self._code_hash(purpose, number),
             "attempts": 0, "data": json.dumps(dict(data or {})), "created_at": now, "expires_at": now + lifetime,
         }  # fmt: skip
@@ -139,7 +139,7 @@ class OneTimeStore:
         self, purpose: str, address: str, code: str, now: datetime, *, may: Callable[[OneTime], bool] | None = None
     ) -> OneTime | None:
         """The same without using it up. Who `may` not guess at it, whatever the code, is not counted either."""
-        return self._guess(purpose, self._table.c.address == email_form(address), code, now, may)
+        return self._guess(purpose, self._table.c.address == _form(address), code, now, may)
 
     def peek_code(self, purpose: str, user_id: Key, code: str, now: datetime) -> OneTime | None:
         """What the code of an account's newest token stands for, without using it up. A wrong guess is counted: see `consume_code`."""
@@ -169,7 +169,9 @@ class OneTimeStore:
         """Make every outstanding token of this purpose worthless, for the account or, without one, the address."""
         table = self._table
         whose = (
-            table.c.user_id == user_id if user_id is not None else sa.and_(table.c.user_id.is_(None), table.c.address == address)
+            table.c.user_id == user_id
+            if user_id is not None
+            else sa.and_(table.c.user_id.is_(None), table.c.address == _form(address))
         )
         # Looked for before they are deleted: a DELETE that finds nothing would lock MariaDB's index where others want to insert.
         old = list(self._users.execute(sa.select(table.c.id).where(table.c.purpose == purpose, whose)).scalars())
@@ -217,6 +219,11 @@ class OneTimeStore:
 def _hash(token: str) -> str:
     # 256 random bits need no salt and no slow hash.
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _form(address: str | None) -> str | None:
+    # Cut, because what somebody typed may grow by becoming canonical, and nobody has an address as long as that.
+    return None if address is None else email_form(address)[:MAX_EMAIL]
 
 
 def _one_time(row: sa.RowMapping) -> OneTime:

@@ -18,7 +18,7 @@ from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
 from ...core.one_time import Issued, OneTime
-from ...core.policies import MAX_EMAIL, email_form, normalise_email
+from ...core.policies import email_form, normalise_email
 from ...core.users import UserView
 from ..password.service import PasswordService
 from .settings import MagicLinkSettings
@@ -48,7 +48,7 @@ class MagicLinkService(Service):
         view, now = runtime.users.by_email(typed), runtime.clock.now()
         # Also for an unknown address, so that time does not tell: a token that nobody gets.
         issued = runtime.one_time.issue(
-            PURPOSE, user_id=view.key if view else None, address=view.email if view else typed[:MAX_EMAIL],
+            PURPOSE, user_id=view.key if view else None, address=view.email if view else typed,
             lifetime=settings.lifetime, now=now, code=settings.send != "link", digits=settings.code_digits,
             data={"binding": digest(binding) if binding else None},
         )  # fmt: skip
