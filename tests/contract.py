@@ -146,6 +146,7 @@ def walk(site: Site, contract: Contract, *, auth: str = "/api/auth", users: str 
         check(client.put(cat, json={"email": "cat@example.com", "username": "kat", **own}, headers=headers))
         check(client.post(f"{cat}/enable", headers=headers))
         check(client.post(f"{cat}/disable", json={"reason": "spam"}, headers=headers))
+        check(client.get(f"{cat}/standing", headers=headers))
         check(client.get(f"{cat}/sessions", headers=headers))
         check(client.delete(f"{cat}/sessions", headers=headers))
         check(client.put(f"{cat}/roles", json={"roles": []}, headers=headers))
@@ -163,7 +164,7 @@ def walk(site: Site, contract: Contract, *, auth: str = "/api/auth", users: str 
     check(admin.delete(f"{users}/roles/helper"))
     check(admin.delete(f"{users}/roles/admin"))
     # What is not there, and what no schema fits
-    for path in ("", "/enable", "/disable", "/sessions"):
+    for path in ("", "/enable", "/disable", "/sessions", "/standing"):
         method = "POST" if path.endswith("able") else "GET"
         check(admin.open(f"{users}/0{path}", method=method))
     for method, path in (("PUT", "/0/roles"), ("PUT", "/0"), ("PATCH", "/0"), ("DELETE", "/0"), ("DELETE", "/0/sessions")):
@@ -249,7 +250,7 @@ def walk_life(site: Site, contract: Contract) -> None:
         check(anybody.get(path))
     check(admin.get(f"{users}/no-key/events"))
     # What administrators do about it
-    for act in ("unlock", "password-reset"):
+    for act in ("unlock", "password-reset", "email/verify/resend"):
         check(admin.post(f"{gil}/{act}"))
         check(ordinary.post(f"{gil}/{act}"))
         check(lesser.post(f"{power}/{act}"))

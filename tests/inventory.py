@@ -33,6 +33,7 @@ TABLES = {
     "accounts_user_roles",
     "accounts_one_time_tokens",
     "accounts_invitations",
+    "accounts_suspensions",
     "accounts_deletions",
     "accounts_events",
     "accounts_event_seals",

@@ -196,6 +196,6 @@ def test_operations_have_unique_ids_a_summary_and_a_tag_that_is_described(site: 
     document = contract_of(site).document
     operations = [operation for operations in document["paths"].values() for operation in operations.values()]
 
-    assert len({operation["operationId"] for operation in operations}) == len(operations) == 51
+    assert len({operation["operationId"] for operation in operations}) == len(operations) == 53
     assert all(operation["summary"] and operation["description"] for operation in operations)
     assert {tag for operation in operations for tag in operation["tags"]} == {tag["name"] for tag in document["tags"]}

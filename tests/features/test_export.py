@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flask_accounts import Accounts, ConfigurationError, UserMixin, default_features, events, opt_in_features
 from flask_accounts.core.errors import NotFound, PermissionDenied
 from flask_accounts.features.export import Export
+from flask_accounts.features.password_reset.service import PasswordResetService
 from flask_accounts.features.users.leaving import LeavingService
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site
@@ -34,6 +35,7 @@ IN_THE_EXPORT = {
     "accounts_lockouts": "lockout",
     "accounts_invitations": "invitations",
     "accounts_events": "audit",
+    "accounts_suspensions": "users",
     "accounts_deletions": "users",
 }
 """Each table that says something about accounts, and the member of the export in which it does."""
@@ -70,9 +72,10 @@ def lived(make_site: MakeSite, **kwargs: Any) -> tuple[Site, Any]:
     boss.put(f"/api/users/{ann['id']}/roles", json={"roles": ["editor"]})
     site.login("ann@example.com", **HERE)
     site.login("ann@example.com", "wrong", environ_base={"REMOTE_ADDR": "198.51.100.7"})
-    site.client.post("/api/auth/password/forgot", json={"email": "ann@example.com"})
     with site.app.app_context():
+        site.accounts.users.disable(ann["id"], reason="spam")
         site.testing.runtime.get(LeavingService).leave(ann["id"])
+        site.testing.runtime.get(PasswordResetService).send(ann["id"])
         site.db.session.commit()
     return site, ann["id"]
 

@@ -40,7 +40,8 @@ ADMINISTRATIVE = {
     "PATCH /api/users/roles/<name>", "DELETE /api/users/roles/<name>", "POST /api/users/<user_id>/password-reset",
     "GET /api/users/invitations", "POST /api/users/invitations", "GET /api/users/invitations/<invitation_id>",
     "DELETE /api/users/invitations/<invitation_id>", "POST /api/users/invitations/<invitation_id>/resend",
-    "POST /api/users/<user_id>/unlock", "GET /api/users/events", "GET /api/users/<user_id>/events",
+    "POST /api/users/<user_id>/unlock", "GET /api/users/events", "GET /api/users/<user_id>/events", "GET /api/users/<user_id>/standing",
+    "POST /api/users/<user_id>/email/verify/resend",
 }  # fmt: skip
 
 

@@ -288,7 +288,7 @@ class CsrfFailed(Forbidden):
 
 
 class AccountDisabled(Forbidden):
-    """The password was right, but the account is switched off."""
+    """The password was right, but the account is switched off. The member `until`, where there is one, says when that is over."""
 
     error_code: ClassVar[str] = "ACCOUNT_DISABLED"
     title: ClassVar[str] = "This account is disabled."

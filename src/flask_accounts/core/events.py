@@ -80,15 +80,19 @@ class Event:
     """It tells of something that was refused or went wrong."""
     lasting: ClassVar[tuple[str, ...]]
     """Fields that hold no personal data, so that a log may keep them once the account is gone. Those not named here go with it."""
+    internal: ClassVar[tuple[str, ...]]
+    """Fields that administrators may see, and the account it is about may not."""
 
     user_id: Key | None = None
     actor_id: Key | None = None
     client: Client | None = field(default=None, repr=False)
     at: datetime | None = None
 
-    def __init_subclass__(cls, *, name: str, failure: bool = False, lasting: tuple[str, ...] = (), **kwargs: object) -> None:
+    def __init_subclass__(
+        cls, *, name: str, failure: bool = False, lasting: tuple[str, ...] = (), internal: tuple[str, ...] = (), **kwargs: object
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name, cls.failure, cls.lasting = name, failure, lasting
+        cls.name, cls.failure, cls.lasting, cls.internal = name, failure, lasting, internal
         cls.signal = blinker.Signal(cls.__doc__)
 
 
@@ -141,6 +145,11 @@ class EmailChangeUndone(Event, name="email.change_undone"):
 
     email: str
     dropped: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailVerificationRequested(Event, name="email.verification_requested"):
+    """An administrator had an account's address asked once more to prove itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,15 +206,16 @@ class UserDeleted(Event, name="user.deleted"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserDisabled(Event, name="user.disabled"):
-    """An account was switched off; its sessions have ended."""
+class UserDisabled(Event, name="user.disabled", lasting=("until",), internal=("reason",)):
+    """An account was switched off, until a time or until somebody switches it on; its sessions have ended."""
 
     reason: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserEnabled(Event, name="user.enabled"):
-    """An account was switched on again."""
+    """An account was switched on again, by somebody or because the time was over that it was switched off for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ route, answer and the OpenAPI document use the host's, also where it stands insi
 
 from __future__ import annotations
 
+import contextlib
 import re
 import types
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, LiteralString, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
@@ -78,15 +79,27 @@ WholeNumber: BeforeValidator = _like(r"0|-?[1-9][0-9]{0,18}", "int_parsing", "Gi
 """For an int of a query string, after its bounds: decimal digits, nothing else."""
 QueryBool = Annotated[bool, _like("true|false", "bool_parsing", "Give true or false.")]
 """`true` or `false`."""
-QueryTime = Annotated[
-    AwareDatetime,
-    _like(
-        r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
-        "datetime_parsing",
-        "Give a time with its zone, such as 2026-01-31T12:00:00Z.",
-    ),
-]
+MAX_TIME = 40
+"""Most characters of a time in a body."""
+_RFC_3339 = (
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)",
+    "datetime_parsing",
+    "Give a time with its zone, such as 2026-01-31T12:00:00Z.",
+)
+QueryTime = Annotated[AwareDatetime, _like(*_RFC_3339)]
 """A time as RFC 3339 writes it."""
+
+
+def _time(value: Any) -> Any:  # a JSON value, or a default
+    pattern, code, said = _RFC_3339
+    if isinstance(value, str) and len(value) <= MAX_TIME and re.fullmatch(pattern, value, re.ASCII):
+        with contextlib.suppress(ValueError, OverflowError):
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    raise PydanticCustomError(code, said)
+
+
+Time = Annotated[AwareDatetime, Field(json_schema_extra={"maxLength": MAX_TIME}), BeforeValidator(_time)]
+"""The same in a body."""
 EmailAddress = Annotated[str, Field(max_length=MAX_EMAIL, json_schema_extra={"format": "email"}), AfterValidator(_email)]
 """An e-mail address in its canonical form."""
 Username = Annotated[

@@ -352,7 +352,7 @@ class TestErasing:
         assert kept[2]["details"].keys() == {"erase_at"}
 
     def test_it_works_in_batches(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("flask_accounts.features.users.leaving.BATCH", 2)
+        monkeypatch.setattr("flask_accounts.features.users.standing.BATCH", 2)
         gone = [site.user() for _ in range(5)]
         for user in gone:
             leave(site, user)
@@ -386,7 +386,7 @@ class TestErasing:
         with caplog.at_level(logging.ERROR):
             purge(site)
         assert [there(site, user.id) for user in gone] == [False, True, False]
-        assert re.search(r"account \d+ could not be erased", caplog.text)
+        assert re.search(r"account \d+ could not be dealt with", caplog.text)
         assert "p1@" not in caplog.text
         assert site.login("p1@example.com").status_code == 200  # until it is erased
         leave(site, gone[1])

@@ -122,6 +122,16 @@ def upgrade() -> None:
     op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
 
     op.create_table(
+        "accounts_deletions",
+        sa.Column("requested_at", moment, nullable=False),
+        sa.Column("erase_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+    )
+    op.create_index(op.f("ix_accounts_deletions_erase_at"), "accounts_deletions", ["erase_at"])
+
+    op.create_table(
         "accounts_devices",
         sa.Column("device", sa.String(length=64), nullable=False),
         sa.Column("network", sa.String(length=45), nullable=False),
@@ -198,6 +208,17 @@ def upgrade() -> None:
     op.create_index(op.f("ix_accounts_sessions_expires_at"), "accounts_sessions", ["expires_at"])
 
     op.create_table(
+        "accounts_suspensions",
+        sa.Column("reason", sa.String(length=255), nullable=True),
+        sa.Column("until", moment, nullable=True),
+        sa.Column("disabled_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+    )
+    op.create_index(op.f("ix_accounts_suspensions_until"), "accounts_suspensions", ["until"])
+
+    op.create_table(
         "accounts_user_roles",
         sa.Column("granted_at", moment, nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -226,10 +247,12 @@ def downgrade() -> None:
     for table in (
         "posts",
         "accounts_user_roles",
+        "accounts_suspensions",
         "accounts_sessions",
         "accounts_one_time_tokens",
         "accounts_invitations",
         "accounts_devices",
+        "accounts_deletions",
         "people",
         "accounts_roles",
         "accounts_revoked_tokens",

@@ -8,9 +8,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from ...core.events import Key
+from ...core.events import Key, event_types
 from ...core.schemas import Input, Output, QueryTime, WholeNumber
 from .service import Record
+
+INTERNAL: dict[str, tuple[str, ...]] = {kind.name: kind.internal for kind in event_types()}
+"""What events say that is not for the account they are about, by their names."""
 
 
 class OwnEventQuery(Input):
@@ -57,11 +60,12 @@ def own_event(record: Record, key: Key) -> OwnEventSchema:
     # Nobody known is shown: an address from which somebody tried to sign in is what the owner looks for.
     others = record.actor not in (None, str(key))
     outcome: Any = record.outcome
+    details = dict(record.details) if others else {**record.details, **record.personal}
     return OwnEventSchema(
         id=record.id, at=record.at, event=record.event, outcome=outcome, by_me=record.actor == str(key),
         session_id=record.session_id, ip_address=None if others else record.address,
         user_agent=None if others else record.user_agent,
-        details=dict(record.details) if others else {**record.details, **record.personal},
+        details={name: value for name, value in details.items() if name not in INTERNAL.get(record.event, ())},
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .gate import verified_gate
-from .routes import ROUTES
+from .routes import ROUTES, USERS_ROUTES
 from .service import EmailVerificationService
 from .settings import EmailVerificationSettings
 
@@ -22,10 +22,11 @@ class EmailVerification(Feature):
     """Proof that an account's address is its owner's."""
 
     name: ClassVar[str] = "email_verification"
-    requires: ClassVar[tuple[str, ...]] = ("users",)
+    requires: ClassVar[tuple[str, ...]] = ("users", "roles")
     settings: ClassVar[tuple[type[Settings], ...]] = (EmailVerificationSettings,)
     services: ClassVar[tuple[type[Service], ...]] = (EmailVerificationService,)
     auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
+    users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
     templates: ClassVar[bool] = True
 

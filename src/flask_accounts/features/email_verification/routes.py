@@ -1,10 +1,12 @@
-"""POST /email/verify and /email/verify/resend. No GET consumes anything: mail scanners follow links."""
+"""POST /email/verify and /email/verify/resend, and an administrator's POST /{id}/email/verify/resend.
+No GET consumes anything: mail scanners follow links."""
 
 from __future__ import annotations
 
-from ...core.errors import OneTimeTokenInvalid, TooManyRequests
-from ...core.http import PUBLIC, Call, Reply, Route
+from ...core.errors import NotFound, OneTimeTokenInvalid, PermissionDenied, TooManyRequests
+from ...core.http import PUBLIC, Call, Reply, Route, needs
 from ...core.schemas import MessageResponse
+from ..roles.service import RoleService
 from .schemas import ResendSchema, VerifyEmailSchema
 from .service import EmailVerificationService
 
@@ -24,6 +26,21 @@ def resend_verification(call: Call[ResendSchema]) -> Reply:
     call.runtime.get(EmailVerificationService).resend(call.body.email, call.client)
     return Reply(MessageResponse(message="If the address waits for confirmation, a mail is on its way."), 202)
 
+
+def ask_again(call: Call[None]) -> Reply:
+    """Send an account the mail again by which its address proves itself; nothing is sent where it has."""
+    user = call.runtime.users.named(call.params["user_id"])
+    call.runtime.get(RoleService).may_act_on(call.principal, user)
+    call.runtime.get(EmailVerificationService).ask_again(user, actor_id=call.principal.user_id, client=call.client)
+    return Reply(status=204)
+
+
+USERS_ROUTES = (
+    Route(
+        method="POST", path="/<user_id>/email/verify/resend", view=ask_again, access=needs("users:write"),
+        answers={204: None}, errors=(NotFound, PermissionDenied),
+    ),
+)  # fmt: skip
 
 ROUTES = (
     Route(

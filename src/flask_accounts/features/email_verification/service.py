@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ...core.errors import OneTimeTokenInvalid
-from ...core.events import Client, EmailChanged, EmailVerified, Event, RegistrationRepeated, UserRegistered
+from ...core.events import (
+    Client,
+    EmailChanged,
+    EmailVerificationRequested,
+    EmailVerified,
+    Event,
+    Key,
+    RegistrationRepeated,
+    UserRegistered,
+)
 from ...core.feature import Service
 from ...core.gates import Entry
 from ...core.one_time import OneTime
@@ -54,6 +63,15 @@ class EmailVerificationService(Service):
         found = self.runtime.users.find(email=email)
         if found is not None:
             self.send(found.user_id, client=client)
+
+    def ask_again(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
+        """Send again for an administrator, or for host code; older mails are void. Nothing happens where the address is proved."""
+        view = user if isinstance(user, UserView) else self.runtime.users.view(self.runtime.users.key_of(user))
+        if view is None or view.email_verified:
+            return
+        self.send(view, client=client)
+        now = self.runtime.clock.now()
+        self.runtime.events.emit(EmailVerificationRequested(user_id=view.key, actor_id=actor_id, client=client, at=now))
 
     def verify(self, token: str, client: Client | None = None) -> None:
         """Take the proof of a link's token; `OneTimeTokenInvalid`."""

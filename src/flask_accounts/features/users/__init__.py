@@ -15,10 +15,10 @@ from ...core.runtime import Runtime
 from ...core.settings import Settings
 from .cli import create_admin, create_user, disable, enable
 from .leaving import LeavingService
-from .models import DeletionMixin
+from .models import DeletionMixin, SuspensionMixin
 from .routes import AUTH_ROUTES, USERS_ROUTES
 from .service import UserService
-from .settings import DeletionSettings, UserSettings
+from .settings import DeletionSettings, SuspensionSettings, UserSettings
 from .standing import StandingService
 
 
@@ -27,9 +27,9 @@ class Users(Feature):
 
     name: ClassVar[str] = "users"
     requires: ClassVar[tuple[str, ...]] = ("roles",)
-    settings: ClassVar[tuple[type[Settings], ...]] = (UserSettings, DeletionSettings)
+    settings: ClassVar[tuple[type[Settings], ...]] = (UserSettings, DeletionSettings, SuspensionSettings)
     services: ClassVar[tuple[type[Service], ...]] = (StandingService, UserService, LeavingService)
-    tables: ClassVar[dict[type, str]] = {DeletionMixin: "accounts_deletions"}
+    tables: ClassVar[dict[type, str]] = {SuspensionMixin: "accounts_suspensions", DeletionMixin: "accounts_deletions"}
     auth_routes: ClassVar[tuple[Route, ...]] = AUTH_ROUTES
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     permissions: ClassVar[dict[str, str]] = {
@@ -41,11 +41,11 @@ class Users(Feature):
     mail_samples: ClassVar[Mapping[str, Any]] = {"day": "2030-01-31"}
 
     def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
-        """Whether the account is to be erased."""
+        """What keeps the account from being used."""
         return runtime.get(StandingService).facts()
 
     def restores(self, runtime: Runtime) -> Sequence[Restore]:
-        """Signing in brings an account back that its owner has deleted."""
+        """Signing in brings an account back that its owner has deleted, or whose suspension is over."""
         return (runtime.get(StandingService).returning,)
 
     def erase(self, runtime: Runtime, key: Key) -> None:
@@ -57,5 +57,5 @@ class Users(Feature):
         return runtime.get(StandingService).export(key)
 
     def purge(self, runtime: Runtime) -> int:
-        """Erase the accounts whose time of grace is over."""
-        return runtime.get(LeavingService).purge()
+        """Switch on the accounts whose suspension is over, and erase those whose time of grace is."""
+        return runtime.get(StandingService).end_suspensions() + runtime.get(LeavingService).purge()

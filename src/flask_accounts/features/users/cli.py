@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import click
 
 from ...core.cli import as_json, ask_password, command, find_user, show
 from ...core.runtime import Runtime
 from ..roles.service import RoleService
 from .service import UserService
+
+
+def time(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """An option's time, in UTC."""
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC) if value is not None else None
+    except (ValueError, OverflowError):
+        raise click.BadParameter("Give a time such as 2026-01-31T12:00:00Z.") from None
 
 
 @command("create-user", help="Make an account.")
@@ -43,11 +53,12 @@ def enable(runtime: Runtime, user: str) -> None:
 
 @command("disable", help="Switch an account off and end its sessions. USER is an address, a username or an id.")
 @click.argument("user")
-@click.option("--reason", help="Told in the event.")
-def disable(runtime: Runtime, user: str, reason: str | None) -> None:
+@click.option("--reason", help="For administrators.")
+@click.option("--until", callback=time, help="From then on its owner may sign in again, such as 2026-01-31T12:00:00Z.")
+def disable(runtime: Runtime, user: str, reason: str | None, until: datetime | None) -> None:
     """Switch an account off."""
-    runtime.get(UserService).disable(find_user(runtime, user), reason=reason)
-    click.echo(f"{user} is disabled.")
+    runtime.get(UserService).disable(find_user(runtime, user), reason=reason, until=until)
+    click.echo(f"{user} is disabled" + (f" until {until:%Y-%m-%d %H:%M %Z}." if until else "."))
 
 
 def _create(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +13,6 @@ from ..roles.service import RoleService
 from .service import UserService
 from .settings import DeletionSettings
 from .standing import StandingService
-
-logger: logging.Logger = logging.getLogger("flask_accounts.deletion")
-
-BATCH = 100
-"""Accounts that a purge looks up at a time."""
 
 
 class LeavingService(Service):
@@ -59,32 +53,16 @@ class LeavingService(Service):
         return erase_at
 
     def purge(self) -> int:
-        """Erase the accounts whose time is over, each in a transaction of its own; returns how many.
+        """Erase the accounts whose time is over, each in a transaction of its own; returns how many."""
+        return self.runtime.get(StandingService).erase_due(self._erase)
 
-        One that fails is logged, stops no other, and is tried again by the next purge.
-        """
-        runtime, standing = self.runtime, self.runtime.get(StandingService)
-        runtime.commit()
-        now, gone, beyond = runtime.clock.now(), 0, None
-        while batch := standing.due(now, beyond=beyond, limit=BATCH):
-            runtime.commit()
-            for _, key in batch:
-                try:
-                    gone += self._erase(key, now)
-                    runtime.commit()
-                except Exception:
-                    runtime.db.session.rollback()
-                    logger.exception("The account %s could not be erased.", key)
-            beyond = batch[-1]
-        return gone
-
-    def _erase(self, key: Key, now: datetime) -> bool:
+    def _erase(self, key: Key) -> bool:
         runtime, standing = self.runtime, self.runtime.get(StandingService)
         found = runtime.users.locked(key)
         if found is None:
             return False
         view, _ = found
-        if not standing.take_deletion(key, now):
+        if not standing.take_deletion(key, runtime.clock.now()):
             if view.is_active:
                 standing.forget_deletion(key)  # switched on by other means than ours
             return False

@@ -1,4 +1,4 @@
-"""The table of accounts that are to be erased."""
+"""The tables of accounts that are switched off for a reason, or are to be erased."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 from ...core.models import OwnedByUser, UtcDateTime, owner_key
 
 
-class DeletionMixin(OwnedByUser):
-    """An account that its owner has deleted, as long as it can be brought back."""
+class OnePerUser(OwnedByUser):
+    """Base of mixins of which an account has one row at the most."""
 
     @declared_attr
     def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
@@ -22,6 +22,19 @@ class DeletionMixin(OwnedByUser):
     @declared_attr.directive
     def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
         return ()  # the key finds an account's row
+
+
+class SuspensionMixin(OnePerUser):
+    """An account that was switched off. Over, though the row may still be there, once `until` is."""
+
+    reason: Mapped[str | None] = mapped_column(sa.String(255), nullable=True)
+    until: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True, index=True)
+    """None: until somebody switches it on."""
+    disabled_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
+
+
+class DeletionMixin(OnePerUser):
+    """An account that its owner has deleted, as long as it can be brought back."""
 
     requested_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
     erase_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, index=True)

@@ -31,6 +31,7 @@ from .schemas import (
     DisableSchema,
     PublicUserCursorSchema,
     PublicUserPageSchema,
+    StandingSchema,
     UpdateUserSchema,
     UserCursorSchema,
     UserListQuery,
@@ -40,6 +41,7 @@ from .schemas import (
 )
 from .service import UserService
 from .settings import UserSettings
+from .standing import StandingService
 
 
 def me(call: Call[None]) -> Reply:
@@ -128,10 +130,12 @@ def delete_user(call: Call[None]) -> Reply:
 
 
 def disable_user(call: Call[DisableSchema | None]) -> Reply:
-    """Switch an account off; its sessions end at once."""
+    """Switch an account off, until a time if one is given; its sessions end at once."""
     user = _target(call, "users:write")
-    reason = call.body.reason if call.body else None
-    call.runtime.get(UserService).disable(user, reason=reason, actor_id=call.principal.user_id, client=call.client)
+    given = call.body or DisableSchema()
+    call.runtime.get(UserService).disable(
+        user, reason=given.reason, until=given.until, actor_id=call.principal.user_id, client=call.client
+    )
     return Reply(call.runtime.show(user.key))
 
 
@@ -140,6 +144,13 @@ def enable_user(call: Call[None]) -> Reply:
     user = _target(call, "users:write")
     call.runtime.get(UserService).enable(user, actor_id=call.principal.user_id, client=call.client)
     return Reply(call.runtime.show(user.key))
+
+
+def get_standing(call: Call[None]) -> Reply:
+    """What keeps an account from being used: why it was switched off and until when; when it is erased."""
+    user, standing = _target(call, "users:read"), call.runtime.get(StandingService)
+    found = {"suspension": standing.suspension(user.key), "deletion": standing.deletion(user.key)}
+    return Reply(StandingSchema.model_validate({"is_active": user.is_active, **found}))
 
 
 def _target(call: Call[Any], permission: str) -> UserView:
@@ -216,5 +227,9 @@ USERS_ROUTES = (
     Route(
         method="POST", path="/<user_id>/enable", view=enable_user, access=needs("users:write"),
         answers={200: UserSchema}, errors=(NotFound,),
+    ),
+    Route(
+        method="GET", path="/<user_id>/standing", view=get_standing, access=needs("users:read"),
+        answers={200: StandingSchema}, errors=(NotFound,),
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -17,6 +18,7 @@ from ...core.schemas import (
     QueryBool,
     QueryTime,
     SchemaBook,
+    Time,
     Username,
     UserSchema,
     WholeNumber,
@@ -130,6 +132,33 @@ class PublicUserCursorSchema(Output):
 
 
 class DisableSchema(Input):
-    """Why an account is switched off; for the event, not stored."""
+    """Why an account is switched off, and until when."""
 
     reason: str | None = Field(default=None, max_length=255)
+    """For administrators; the owner is told only where the app says so."""
+    until: Time | None = None
+    """From then on its owner may sign in again. Left out: once somebody has switched it on."""
+
+
+class SuspensionSchema(Output):
+    """Why an account is switched off."""
+
+    reason: str | None
+    until: datetime | None
+    """Null: until somebody switches it on."""
+    disabled_at: datetime
+
+
+class DeletionSchema(Output):
+    """An owner's deletion of an account that is not erased yet."""
+
+    requested_at: datetime
+    erase_at: datetime
+
+
+class StandingSchema(Output):
+    """What keeps an account from being used, if anything does."""
+
+    is_active: bool
+    suspension: SuspensionSchema | None
+    deletion: DeletionSchema | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from ...core.errors import ConcurrentChange, FieldProblem, NotFound, ValidationError
@@ -114,23 +115,36 @@ class UserService(Service):
                     user_id=key, actor_id=actor_id, client=client, at=now, old=before, new=email, old_verified=was_verified
                 )
             )
-        if active is False:
+        if active is False and (found.is_active or runtime.get(StandingService).suspension(key) is None):
             self.disable(found, actor_id=actor_id, client=client)
         elif active is True:
             self.enable(found, actor_id=actor_id, client=client)
         return found
 
-    def disable(self, user: Any, *, reason: str | None = None, actor_id: Key | None = None, client: Client | None = None) -> None:
-        """Switch an account off; its sessions end with the very next request. `LastAdministrator`. Twice is no error."""
-        runtime = self.runtime
+    def disable(
+        self,
+        user: Any,
+        *,
+        reason: str | None = None,
+        until: datetime | None = None,
+        actor_id: Key | None = None,
+        client: Client | None = None,
+    ) -> None:
+        """Switch an account off; its sessions end with the very next request. `LastAdministrator`, `ValidationError`.
+
+        `until`: from then on its owner may sign in again; without it, once somebody has switched it on. `reason` is for
+        administrators. Twice is no error: what is said last counts. One that waits to be erased is not brought back by signing in.
+        """
+        runtime, now = self.runtime, self.runtime.clock.now()
         view = self._view(user)
-        if not view.is_active:
-            return
+        if until is not None and (until.tzinfo is None or until <= now):
+            raise ValidationError.one("until", "until_past", "Give a time to come, with its zone.")
         runtime.get(RoleService).keep_an_administrator(view)
         self._set_active(view.key, value=False)
-        now = runtime.clock.now()
+        if not runtime.get(StandingService).suspend(view.key, reason=reason, until=until) and not view.is_active:
+            return
         ended = runtime.sessions.end_all(view.key, reason="disabled", now=now)
-        runtime.events.emit(UserDisabled(user_id=view.key, actor_id=actor_id, client=client, at=now, reason=reason))
+        runtime.events.emit(UserDisabled(user_id=view.key, actor_id=actor_id, client=client, at=now, reason=reason, until=until))
         for session_id in ended:
             runtime.events.emit(
                 SessionEnded(user_id=view.key, actor_id=actor_id, client=client, at=now, session_id=session_id, reason="disabled")
@@ -147,6 +161,7 @@ class UserService(Service):
         self._set_active(view.key, value=True)
         now = runtime.clock.now()
         runtime.events.emit(UserEnabled(user_id=view.key, actor_id=actor_id, client=client, at=now))
+        runtime.get(StandingService).lift(view.key)
         if runtime.get(StandingService).forget_deletion(view.key):
             runtime.events.emit(UserDeletionCancelled(user_id=view.key, actor_id=actor_id, client=client, at=now))
 

@@ -28,3 +28,14 @@ class DeletionSettings(Settings):
     """How long the account can still be brought back by signing in, before `flask accounts purge` erases it; 0 erases it at once. Needs that command to run every night. Seconds, an ISO 8601 duration or a timedelta."""
     notice: bool = True
     """Tell the owner by mail, where mail is set up: that it will be erased and how to keep it, and that it was."""
+
+
+class SuspensionSettings(Settings):
+    """What the owner of an account that is switched off is told, after a right password or another proof."""
+
+    prefix: ClassVar[str] = "suspension"
+
+    tell_until: bool = True
+    """When it is over, where that is known."""
+    tell_reason: bool = False
+    """Why: what the administrator wrote. It is in the account's export then, too."""
