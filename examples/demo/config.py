@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 
 from flask.helpers import get_debug_flag
@@ -30,6 +31,8 @@ class Config:
     ACCOUNTS_ROLES_PERMISSIONS = ("posts:moderate",)
     # The first sign-in by mail makes the password useless that was set before anybody had proved the address.
     ACCOUNTS_PASSWORD_RESET_WITHOUT_PASSWORD = True
+    # Whoever deletes the account can come back for a while; `flask accounts purge`, run every night, then erases it.
+    ACCOUNTS_DELETION_GRACE = timedelta(days=30)
     ACCOUNTS_MAIL_PRODUCT = "Commonplace"
     ACCOUNTS_PASSWORD_CONTEXT_WORDS = ("commonplace",)
     ACCOUNTS_OPENAPI_TITLE = "Commonplace: accounts"

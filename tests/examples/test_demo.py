@@ -225,8 +225,12 @@ def test_posts_go_with_their_authors_account(demo: Demo) -> None:
     demo.post(ben)
 
     answer = demo.client(ann).delete("/api/auth/me")
+    shown = demo.client().get("/api/posts").get_json()["total"]
+    demo.testing.clock.move(days=31)
+    purged = demo.app.test_cli_runner().invoke(args=["accounts", "purge"])
 
-    assert answer.status_code == 204
+    assert (answer.status_code, shown) == (204, 1)
+    assert purged.exit_code == 0, purged.output
     assert demo.count(Post) == 1
 
 

@@ -11,9 +11,11 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from examples.demo.models import Post, User
 from werkzeug.serving import make_server
 
 from flask_accounts.testing import PASSWORD
@@ -86,7 +88,7 @@ class Visit:
         tab.page.goto(f"{self.url}/outbox")
         mails = tab.page.get_by_role("listitem").filter(has_text=f"to {to} ").filter(has_text=subject)
         mails.first.get_by_role("link").click()
-        tab.heading(subject)
+        expect(tab.page.get_by_role("heading", level=1)).to_contain_text(subject)
         return tab
 
     def by_mail(self, to: str, subject: str) -> Visit:
@@ -551,6 +553,42 @@ def test_an_administrator_searches_promotes_and_disables_and_the_disabled_person
     theirs.says("Welcome back, Ben Moss.")
 
 
+def test_an_administrator_disables_until_a_day_and_the_person_reads_when_it_is_over(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"])
+    ben = demo.person("ben", display_name="Ben Moss")
+    demo.post(ben, "His")
+    day = demo.testing.clock.now() + timedelta(days=7)
+    said = f"{day.day} {day:%B %Y}"
+    ours, theirs = visit(timezone_id="UTC"), visit(timezone_id="UTC")
+    ours.sign_in("ada")
+    ours.go(f"/people/{ben.id}")
+
+    ours.press("Disable…")
+    ours.fill(until="2020-01-01")
+    ours.press("Disable account")
+    expect(ours.page.locator("[data-field=until] .problem")).to_have_text("Give a time to come, with its zone.")
+    ours.fill(reason="Sells things", until=f"{day:%Y-%m-%d}")
+    ours.press("Disable account")
+    ours.says("Ben Moss is disabled and signed out everywhere.")
+    expect(ours.page.get_by_role("region", name="Access")).to_contain_text(f", until {said}: Sells things. Nobody signs in to it.")
+    expect(ours.page.get_by_role("list", name="Activity")).to_contain_text(f"Account disabled until {said}: Sells things")
+
+    theirs.go("/")
+    expect(theirs.page.get_by_text("Nothing has been written here yet.")).to_be_visible()
+    theirs.follow("Sign in")
+    theirs.fill(login="ben", password=PASSWORD)
+    theirs.press("Sign in")
+    # When it is over, but not why.
+    expect(theirs.page.get_by_role("alert")).to_have_text(f"This account is disabled. You may sign in again from {said} on.")
+    demo.testing.clock.move(days=7)
+    theirs.press("Sign in")
+    theirs.says("Welcome back, Ben Moss.")
+    expect(theirs.page.get_by_role("link", name="His")).to_be_visible()
+    theirs.go("/account")
+    expect(theirs.page.get_by_role("list", name="Activity")).to_contain_text(f"Account disabled until {said}")
+    expect(theirs.page.get_by_role("list", name="Activity")).not_to_contain_text("Sells things")
+
+
 def test_the_last_administrator_reads_why_that_does_not_work(visit: Visitor, demo: Demo) -> None:
     demo.person("ada", roles=["admin"])
     here = visit()
@@ -755,20 +793,55 @@ def test_everything_stored_is_downloaded_once_the_password_is_given(visit: Visit
     expect(here.page.get_by_role("list", name="Activity")).to_contain_text("All data downloaded")
 
 
-def test_a_person_deletes_the_account_with_the_password(visit: Visitor, demo: Demo) -> None:
-    ann = demo.person("ann")
-    demo.post(ann, "Hers")
-    here = visit()
+def test_a_person_deletes_the_account_and_has_it_back_by_signing_in(visit: Visitor, demo: Demo) -> None:
+    demo.post(demo.person("ann", display_name="Ann Lee"), "Hers")
+    here, there = visit(), visit()
     here.sign_in("ann")
+    there.sign_in("ann")
     here.go("/account")
 
     here.press("Delete account…")
     here.page.get_by_role("dialog").get_by_label("Password", exact=True).fill(PASSWORD)
-    here.press("Delete for good")
+    here.press("Delete account")
 
-    here.says("Your account is deleted.")
+    here.says("Your account is deleted. Until it is gone for good, signing in brings it back.")
     expect(here.page.get_by_text("Nothing has been written here yet.")).to_be_visible()
     assert here.page.context.cookies() == []
+    there.go("/account")
+    there.heading("Sign in")
+    here.mail("ann@example.com", "Your account will be erased on")
+
+    demo.testing.clock.move(days=29)
+    here.sign_in("ann")
+    here.says("Welcome back, Ann Lee. Your account and your posts are restored.")
+    here.heading("Newest pages")
+    expect(here.page.get_by_role("link", name="Hers")).to_be_visible()
+    here.go("/account")
+    expect(here.page.get_by_role("list", name="Activity")).to_contain_text("Account restored")
+    here.press("Sign out")
+    here.says("You are signed out.")
+    here.sign_in("ann")
+    here.says("Welcome back, Ann Lee.")
+
+
+def test_after_the_time_of_grace_nothing_of_the_account_is_left(visit: Visitor, demo: Demo) -> None:
+    demo.post(demo.person("ann"), "Hers")
+    here = visit()
+    here.sign_in("ann")
+    here.go("/account")
+    here.press("Delete account…")
+    here.page.get_by_role("dialog").get_by_label("Password", exact=True).fill(PASSWORD)
+    here.press("Delete account")
+    here.says("Your account is deleted. Until it is gone for good, signing in brings it back.")
+
+    demo.testing.clock.move(days=31)
+    demo.app.test_cli_runner().invoke(args=["accounts", "purge"])
+
+    assert (demo.count(User), demo.count(Post)) == (0, 0)
+    here.go("/sign-in")
+    here.fill(login="ann", password=PASSWORD)
+    here.press("Sign in")
+    expect(here.page.get_by_role("alert")).to_have_text("The credentials are not valid.")
 
 
 def test_the_whole_life_of_an_account(visit: Visitor, demo: Demo) -> None:
@@ -843,6 +916,17 @@ def test_the_whole_life_of_an_account(visit: Visitor, demo: Demo) -> None:
     found = json.loads(downloading.value.path().read_text())
     assert (found["account"]["email"], found["account"]["roles"]) == ("lee@example.com", ["admin"])
     assert [post["title"] for post in found["application"]["posts"]] == ["Bread"]
+
+    # Leaves, and thinks better of it.
+    here.press("Delete account…")
+    page.get_by_role("dialog").get_by_label("Password", exact=True).fill(NEW_PASSWORD)
+    here.press("Delete account")
+    here.says("Your account is deleted. Until it is gone for good, signing in brings it back.")
+    expect(page.get_by_text("Nothing has been written here yet.")).to_be_visible()
+    here.mail("lee@example.com", "Your account will be erased on")
+    here.sign_in("lee@example.com", NEW_PASSWORD)
+    here.says("Welcome back, Ann Lee. Your account and your posts are restored.")
+    expect(page.get_by_role("link", name="Bread")).to_be_visible()
 
 
 @pytest.mark.requirement("ASVS 3.2.2")

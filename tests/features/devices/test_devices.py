@@ -273,3 +273,9 @@ def test_every_database_and_key_has_devices(make_site: MakeSite, every_database_
     site.testing.clock.move(days=1)
     assert told(site, (FIREFOX, HOME)) == []
     assert len(rows(site)) == 2
+
+
+def test_the_key_of_the_table_begins_with_the_account_so_that_its_devices_are_found_by_it(site: Site) -> None:
+    key = site.db.metadata.tables["accounts_devices"].primary_key
+
+    assert key.columns.keys() == ["user_id", "device", "network"]

@@ -133,13 +133,13 @@ def upgrade() -> None:
 
     op.create_table(
         "accounts_devices",
+        sa.Column("user_id", sa.Integer(), nullable=False),
         sa.Column("device", sa.String(length=64), nullable=False),
         sa.Column("network", sa.String(length=45), nullable=False),
         sa.Column("first_seen_at", moment, nullable=False),
         sa.Column("last_seen_at", moment, nullable=False),
-        sa.Column("user_id", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("device", "network", "user_id"),
+        sa.PrimaryKeyConstraint("user_id", "device", "network"),
     )
     op.create_index(op.f("ix_accounts_devices_last_seen_at"), "accounts_devices", ["last_seen_at"])
 

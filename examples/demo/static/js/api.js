@@ -1,18 +1,24 @@
 // The way to the server. Tokens are httpOnly cookies that no script can read; what a script adds is the
 // CSRF token of the readable companion cookie. An expired access token is renewed once, however many calls meet it.
 
-import { span } from "./dom.js";
+import { date, span } from "./dom.js";
 import { session } from "./session.js";
 
 export class Problem extends Error {
   // `wait` is in seconds, where the server says when to come back.
   constructor(status, body, wait) {
-    super(status === 429 && wait ? `Too many attempts. Please try again in ${span(wait)}.` : body.detail || body.error || "Something went wrong. Please try again.");
+    super(words(status, body, wait));
     this.status = status;
     this.code = body.code ?? null;
     this.errors = body.errors ?? [];
     this.challenge = body.challenge_token && { token: body.challenge_token, methods: body.challenges };
   }
+}
+
+function words(status, body, wait) {
+  if (status === 429 && wait) return `Too many attempts. Please try again in ${span(wait)}.`;
+  const text = body.detail || body.error || "Something went wrong. Please try again.";
+  return body.until ? `${text} You may sign in again from ${date(body.until)} on.` : text;
 }
 
 const RENEWABLE = new Set(["TOKEN_EXPIRED", "TOKEN_MISSING"]);

@@ -29,13 +29,13 @@ export function link(href, text, attributes = {}) {
   return el("a", { href, ...attributes }, text);
 }
 
-// Tells in passing, on the screen and to screen readers.
+// Tells in passing, on the screen and to screen readers; longer what takes longer to read.
 let quiet;
 export function say(text) {
   const region = document.getElementById("said");
   region.textContent = text;
   clearTimeout(quiet);
-  quiet = setTimeout(() => { region.textContent = ""; }, 4500);
+  quiet = setTimeout(() => { region.textContent = ""; }, Math.max(4500, text.length * 90));
 }
 
 export function avatar(person, size = "") {
@@ -52,8 +52,12 @@ export function nameOf(person) {
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
+export function date(text) {
+  return DAY.format(new Date(text));
+}
+
 export function day(text) {
-  return el("time", { datetime: text }, DAY.format(new Date(text)));
+  return el("time", { datetime: text }, date(text));
 }
 
 export function moment(text) {

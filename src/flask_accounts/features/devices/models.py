@@ -17,7 +17,7 @@ class DeviceMixin(OwnedByUser):
     @declared_attr
     def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
         """The account; first part of the key, so that the key finds its devices."""
-        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), primary_key=True)
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), primary_key=True, sort_order=-10)
 
     device: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     """The browser and the system, such as `Firefox on Linux`."""

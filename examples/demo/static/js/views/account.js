@@ -26,7 +26,7 @@ export async function account() {
       panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
       panel("What happened lately", "Was it not you? Change your password, and end the session.", events),
       panel("Your data", "Everything that is stored about you, in one file for machines; what you have written, also as a text to read.", data()),
-      panel("Delete account", "Your account and everything you have written will be gone for good.", el("button", { class: "button danger", type: "button", onclick: leaveForGood }, "Delete account…")),
+      panel("Delete account", "Your account and all you have written are gone from here at once, and for good after 30 days. Until then signing in brings them back.", el("button", { class: "button danger", type: "button", onclick: deleteAccount }, "Delete account…")),
     ),
   );
 }
@@ -138,16 +138,16 @@ function drawSessions(place, sessions) {
   );
 }
 
-async function leaveForGood() {
+async function deleteAccount() {
   const name = nameOf(session.user);
   const done = await reauthenticate({
     title: "Delete your account?",
-    text: `Everything of ${name} will be gone: the account, its sessions and all posts. Give your password to confirm.`,
-    action: "Delete for good", style: "danger",
+    text: `${name} is signed out everywhere, and all posts are hidden. Sign in within 30 days, and everything is back; after that it is gone for good. Give your password to confirm.`,
+    action: "Delete account", style: "danger",
     then: () => remove("/api/auth/me"),
   });
   if (!done) return;
   await signOut();
   await go("/");
-  say("Your account is deleted.");
+  say("Your account is deleted. Until it is gone for good, signing in brings it back.");
 }

@@ -1,7 +1,7 @@
 // What happened to an account, in plain words, newest first.
 
 import { get } from "../api.js";
-import { append, el, moment, nameOf } from "../dom.js";
+import { append, day, el, moment, nameOf } from "../dom.js";
 import { doer } from "../forms.js";
 import { session } from "../session.js";
 
@@ -13,8 +13,8 @@ const ENDED = {
   reuse: "Signed out, because the sign-in was used from two places",
   limit: "Signed out of the oldest of too many places",
   disabled: "Signed out, because the account was disabled",
-  deleted: "Signed out, because the account was deleted",
   email_undone: "Signed out, because the old address was taken back",
+  deleted: "Signed out, because the account was deleted",
   claimed: "Signed out, because the address was proved for the first time",
 };
 const REFUSED = {
@@ -29,10 +29,10 @@ const WORDS = {
   "user.registered": () => "Account made",
   "user.updated": ({ fields = [] }) => `Changed: ${fields.map((name) => name.replaceAll("_", " ")).join(", ")}`,
   "user.registration_repeated": () => "Somebody tried to register with this address",
-  "user.disabled": ({ reason }) => `Account disabled${reason ? `: ${reason}` : ""}`,
-  "user.deletion_cancelled": () => "Account brought back",
-  "user.deletion_requested": () => "Account deleted, to be erased later",
-  "user.deleted": () => "Account deleted",
+  "user.disabled": ({ reason, until }) => ["Account disabled", until && [" until ", day(until)], reason && `: ${reason}`],
+  "user.deletion_requested": ({ erase_at: at }) => ["Account deleted", at && [", for good on ", day(at)]],
+  "user.deletion_cancelled": () => "Account restored",
+  "user.deleted": () => "Account deleted for good",
   "user.enabled": () => "Account enabled",
   "user.unlock_requested": () => "A link to try again after wrong passwords was sent",
   "user.unlocked": () => "Wrong passwords forgotten",
@@ -41,7 +41,7 @@ const WORDS = {
   "email.change_requested": ({ new: now }) => `Asked for another address${now ? `, ${now}` : ""}`,
   "email.changed": ({ old, new: now }) => (old && now ? `Address changed from ${old} to ${now}` : "Address changed"),
   "email.change_undone": () => "Address taken back",
-  "email.verification_requested": () => "A mail to confirm the address was sent again",
+  "email.verification_requested": () => "Asked once more to confirm the address",
   "email.verified": () => "Address confirmed",
   "factor.changed": ({ factor, change }) => `Way to sign in ${change}: ${factor.replaceAll("_", " ")}`,
   "magic_link.requested": () => "A mail to sign in with was sent",

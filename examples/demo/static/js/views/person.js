@@ -11,7 +11,7 @@ import { badges } from "./people.js";
 
 export async function person({ parameters: [id] }) {
   const path = `/api/users/${id}`;
-  const [user, { sessions }, events] = await Promise.all([get(path), get(`${path}/sessions`), activity(`${path}/events`, byWhom)]);
+  const [user, standing, { sessions }, events] = await Promise.all([get(path), get(`${path}/standing`), get(`${path}/sessions`), activity(`${path}/events`, byWhom)]);
   return el(
     "div", { class: "column" },
     link("#/people", "← People"),
@@ -25,7 +25,7 @@ export async function person({ parameters: [id] }) {
         el("dt", {}, "Signed in"), el("dd", {}, sessions.length === 0 ? "nowhere" : sessions.length === 1 ? "in one place" : `in ${sessions.length} places`),
       )),
       panel("Role", rank(user, path)),
-      panel("Access", access(user, path)),
+      panel("Access", access(user, standing, path)),
       panel("Activity", events),
     ),
   );
@@ -47,7 +47,7 @@ function rank(user, path) {
   });
 }
 
-function access(user, path) {
+function access(user, standing, path) {
   const notice = el("p", { class: "notice", role: "alert" });
   const name = nameOf(user);
   const row = (title, text, action, act, style) => el(
@@ -64,14 +64,23 @@ function access(user, path) {
     notice,
     el(
       "ul", { class: "list actions" },
-      !user.email_verified && row("Confirmation", `Send ${user.email} a new link and code.`, "Send again", done("A mail is on its way.", () => post("/api/auth/email/verify/resend", { email: user.email }))),
+      !user.email_verified && row("Confirmation", `Send ${user.email} a new link and code.`, "Send again", done("A mail is on its way.", () => post(`${path}/email/verify/resend`))),
       row("Too many wrong passwords", "Who mistypes has to wait. Let them try again at once.", "Unlock", done(`${name} may try again.`, () => post(`${path}/unlock`))),
       row("Sessions", "Sign them out, wherever they are.", "Sign out everywhere", done(`${name} is signed out everywhere.`, () => remove(`${path}/sessions`))),
       row("Password", "Make it useless, and mail a link to set a new one.", "Force a new one", done(`${name} has to set a new password.`, () => confirm("Force a new password?", `${name} is signed out everywhere and cannot sign in before a new password is set, by a link that we mail to ${user.email}.`, "Force a new password", () => post(`${path}/password-reset`)).then(Boolean))),
       user.is_active
         ? row("Account", "Signed out everywhere, nobody signs in to it, and what they wrote is hidden.", "Disable…", done(`${name} is disabled and signed out everywhere.`, () => disable(name, path)), "danger")
-        : row("Account", "Disabled: nobody signs in to it, and what they wrote is hidden.", "Enable", done(`${name} is enabled.`, () => post(`${path}/enable`))),
+        : row("Account", whyOff(standing), "Enable", done(`${name} is enabled.`, () => post(`${path}/enable`))),
     ),
+  ];
+}
+
+function whyOff({ suspension, deletion }) {
+  return [
+    suspension && ["Disabled on ", day(suspension.disabled_at), suspension.until && [", until ", day(suspension.until)], suspension.reason ? `: ${suspension.reason}. ` : ". "],
+    deletion && ["Deleted by its owner on ", day(deletion.requested_at), ", and gone for good on ", day(deletion.erase_at), ". "],
+    !suspension && !deletion && "Disabled. ",
+    deletion && !suspension ? "Signing in brings it back; so does enabling." : "Nobody signs in to it.", " What they wrote is hidden.",
   ];
 }
 
@@ -80,11 +89,12 @@ async function disable(name, path) {
   return Boolean(await ask(`Disable ${name}?`, (close) => [
     form({
       fields: [
-        field("reason", { label: "Reason", optional: true, maxlength: 255, autocomplete: "off", hint: "Kept with the event, for administrators." }),
+        field("reason", { label: "Reason", optional: true, maxlength: 255, autocomplete: "off", hint: "For administrators. The person is not told." }),
+        field("until", { label: "Until", optional: true, type: "date", hint: "From that day on they may sign in again. Without one, somebody has to enable the account." }),
       ],
       action: "Disable account", style: "danger", cancel: cancelButton(close),
-      submit: async ({ reason }) => {
-        await post(`${path}/disable`, reason ? { reason } : undefined);
+      submit: async ({ reason, until }) => {
+        await post(`${path}/disable`, { reason: reason || null, until: until ? new Date(`${until}T00:00`).toISOString() : null });
         close(true);
       },
     }),

@@ -1,6 +1,6 @@
 // Signing in and registering.
 
-import { post } from "../api.js";
+import { get, post } from "../api.js";
 import { ask, cancelButton } from "../dialogs.js";
 import { el, link, nameOf, say } from "../dom.js";
 import { field, form, PASSWORD_HINT } from "../forms.js";
@@ -84,9 +84,17 @@ export async function enter(run, { email, next } = {}) {
     answer = await newPassword(problem);
     if (!answer) return undefined;
   }
+  const restored = await isRestored();
   session.set(answer.user);
   await go(safe(next));
-  say(`Welcome back, ${nameOf(answer.user)}.`);
+  say(`Welcome back, ${nameOf(answer.user)}.${restored ? " Your account and your posts are restored." : ""}`);
+}
+
+// Signing in brings an account back that its owner had deleted. What happened last tells.
+async function isRestored() {
+  const { events } = await get("/api/auth/me/events?per_page=4");
+  const before = events[events.findIndex(({ event }) => event === "session.opened") + 1];
+  return before?.event === "user.deletion_cancelled";
 }
 
 // The password was right, but is not good enough any more.
