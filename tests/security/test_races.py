@@ -405,3 +405,25 @@ def test_of_a_purge_and_a_sign_in_at_the_same_moment_one_wins(make_site: MakeSit
         outcomes.add(left is None)
         assert statuses(answers).keys() <= {200, 401, 403, 409, 503}
     assert outcomes  # which of the two it was each time is left to chance
+
+
+@pytest.mark.requirement("ASVS 7.4.2")
+def test_a_deleted_account_that_is_suspended_while_its_owner_comes_back_stays_off(
+    make_site: MakeSite, every_database_url: str
+) -> None:
+    site = make_site(url=every_database_url, config={"ACCOUNTS_DELETION_GRACE": 60, "ACCOUNTS_PASSWORD_MAX_CONCURRENT_HASHES": 64})
+    boss = site.tokens(site.admin().email)["access_token"]
+    for number in range(4):
+        email = f"ann{number}@example.com"
+        ann = site.user(email)
+        call(site, "DELETE", "/api/auth/me", site.tokens(email)["access_token"])()
+        site.testing.runtime.hasher.inner = Rendezvous(3)
+
+        disable = call(site, "POST", f"/api/users/{ann.id}/disable", boss, json={"reason": "spam"})
+        disabled, *answers = at_once(disable, *[login(site, email) for _ in range(3)])
+
+        site.testing.runtime.hasher.inner = FastHasher()
+        assert disabled.status_code == 200
+        assert statuses(answers).keys() <= {200, 401, 403}
+        assert not [answer for answer in answers if answer.status_code == 200 and works(site, answer.get_json()["access_token"])]
+        assert login(site, email)().get_json()["code"] == "ACCOUNT_DISABLED"

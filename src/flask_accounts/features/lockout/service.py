@@ -132,7 +132,7 @@ class LockoutService(Service):
         runtime.enter(Entry("unlock", client, account=email_form(email)))
         now = runtime.clock.now()
         found = runtime.users.by_email(email)
-        view = found if found is not None and runtime.can_sign_in(found) and settings.enabled else None
+        view = found if found is not None and found.is_active and settings.enabled else None
         key, address = (view.key, view.email) if view is not None else (None, email)
         # For an unknown address the same work, so that time does not tell: a token and a mail that nobody gets.
         issued = runtime.one_time.issue(PURPOSE, user_id=key, address=address, lifetime=settings.unlock_lifetime, now=now)
@@ -153,7 +153,7 @@ class LockoutService(Service):
         runtime = self.runtime
         found = runtime.one_time.consume(PURPOSE, token, runtime.clock.now())
         view = runtime.users.view(found.user_id) if found is not None and found.user_id is not None else None
-        if found is None or view is None or not runtime.can_sign_in(view) or view.email != found.address:
+        if found is None or view is None or not view.is_active or view.email != found.address:
             raise OneTimeTokenInvalid
         self.clear(view, actor_id=view.key, client=client, known=True)
 
