@@ -824,6 +824,26 @@ def test_a_person_deletes_the_account_and_has_it_back_by_signing_in(visit: Visit
     here.says("Welcome back, Ann Lee.")
 
 
+def test_an_administrator_sees_that_an_account_waits_to_be_erased_and_keeps_it(visit: Visitor, demo: Demo) -> None:
+    demo.person("ada", roles=["admin"])
+    ann = demo.person("ann", display_name="Ann Lee")
+    demo.post(ann, "Hers")
+    assert demo.client(ann).delete("/api/auth/me").status_code == 204
+    here = visit()
+    here.sign_in("ada")
+    here.go(f"/people/{ann.id}")
+
+    access = here.page.get_by_role("region", name="Access")
+    expect(access).to_contain_text("Deleted by its owner on")
+    expect(access).to_contain_text("Signing in brings it back; so does enabling.")
+    here.press("Enable")
+
+    here.says("Ann Lee is enabled.")
+    expect(here.page.get_by_role("list", name="Activity")).to_contain_text("Account restored")
+    here.go("/")
+    expect(here.page.get_by_role("link", name="Hers")).to_be_visible()
+
+
 def test_after_the_time_of_grace_nothing_of_the_account_is_left(visit: Visitor, demo: Demo) -> None:
     demo.post(demo.person("ann"), "Hers")
     here = visit()

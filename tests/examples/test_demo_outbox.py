@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import Path
 
+import examples.demo
 import pytest
 from examples.demo import create_app
 from examples.demo.app import PAGES_OF_MAILS
@@ -109,5 +110,7 @@ def test_every_link_of_a_mail_leads_to_the_page(demo: Demo) -> None:
     }
 
     assert paths == set(PAGES_OF_MAILS)
+    script = (Path(examples.demo.__file__).parent / "static/js/app.js").read_text()
     for path in paths:
         assert demo.client().get(f"/{path}").text == demo.client().get("/").text
+        assert rf"[/^\/{path}$/, " in script, f"the page has no view for {path}"

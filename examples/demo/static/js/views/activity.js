@@ -19,8 +19,8 @@ const ENDED = {
 };
 const REFUSED = {
   INVALID_CREDENTIALS: "Wrong password",
-  ACCOUNT_DISABLED: "Right password, but the account is disabled",
-  EMAIL_NOT_VERIFIED: "Right password, but the address is not confirmed",
+  ACCOUNT_DISABLED: "Sign-in refused, because the account is disabled",
+  EMAIL_NOT_VERIFIED: "Sign-in refused, because the address is not confirmed",
   ONE_TIME_TOKEN_INVALID: "A link or code that was not good any more",
   OTHER_BROWSER: "A link to sign in, opened in another browser",
 };
@@ -51,7 +51,7 @@ const WORDS = {
   "session.opened": ({ amr = [] }) => (amr.includes("email") ? "Signed in by mail" : "Signed in"),
   "session.new_device": ({ device }) => `On a new device${device ? `: ${device}` : ""}`,
   "session.refused": ({ reason }) => REFUSED[reason] ?? "Sign-in refused",
-  "session.challenged": () => "Right password, one more step was asked for",
+  "session.challenged": () => "One more step to sign in was asked for",
   "session.reauthenticated": () => "Password given once more",
   "session.refreshed": () => "Stayed signed in",
   "session.ended": ({ reason }) => ENDED[reason] ?? "Signed out from another place",
