@@ -98,6 +98,48 @@ def test_only_the_right_password_tells_that_an_account_is_disabled(people: Site)
     assert people.login("disabled@example.com").get_json()["code"] == "ACCOUNT_DISABLED"
 
 
+@pytest.mark.requirement("ASVS 6.3.8", "OWASP-FP 2")
+@pytest.mark.parametrize(
+    ("path", "mailed"),
+    [
+        ("password/forgot", {"known@example.com", "unverified@example.com"}),
+        ("unlock/request", {"known@example.com", "unverified@example.com", "passwordless@example.com"}),
+        (
+            "email/verify/resend",
+            {"known@example.com", "unverified@example.com", "disabled@example.com", "passwordless@example.com"},
+        ),
+    ],
+)
+def test_asking_for_a_mail_looks_and_costs_the_same_for_every_address(people: Site, path: str, mailed: set[str]) -> None:
+    """Also the mail itself: one that nobody gets is written for who gets none."""
+    people.user("verified@example.com", email_verified=True)
+    for name in ("verified", *NAMES):  # so that each has an older token to be voided
+        people.client.post(f"/api/auth/{path}", json={"email": f"{name}@example.com"})
+    people.testing.outbox.clear()
+    written: list[str] = []
+    letters = people.testing.runtime.letters
+    write = letters.write
+    letters.write = lambda name, to, **context: written.append(name) or write(name, to, **context)  # type: ignore[method-assign,func-returns-value]
+    seen = []
+
+    for name in ("verified", *NAMES):
+        people.statements.clear()
+        written.clear()
+        answer = people.client.post(f"/api/auth/{path}", json={"email": f"{name}@example.com"})
+        seen.append(
+            (
+                shape(answer),
+                [text.split()[0] for text in people.statements if "SELECT" not in text],
+                len(people.statements),
+                len(written),
+            )
+        )
+
+    assert seen[0][0][0] == 202
+    assert all(each == seen[0] for each in seen), seen
+    assert {mail.to for mail in people.testing.outbox} - {"verified@example.com"} == mailed
+
+
 @pytest.mark.requirement("ASVS 6.3.8")
 def test_odd_names_fail_like_unknown_ones(people: Site) -> None:
     unknown = shape(people.login("nobody@example.com", "x"))

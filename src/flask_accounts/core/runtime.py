@@ -229,9 +229,10 @@ class Runtime:
         language = self.letters.language_for(stored=stored, asked=client.languages if client else None)
         self.mail.send(self.letters.write(name, to or user.email, language=language, **context))
 
-    def draft(self, name: str, *, client: Client, **context: Any) -> None:
+    def draft(self, name: str, *, client: Client | None = None, **context: Any) -> None:
         """Write a mail that nobody gets, where time must not tell whether somebody gets one."""
-        self.letters.write(name, "", language=self.letters.language_for(stored=None, asked=client.languages), **context)
+        language = self.letters.language_for(stored=None, asked=client.languages if client else None)
+        self.letters.write(name, "", language=language, **context)
 
     def passed(self, entry: Entry) -> None:
         """Tell that the credential of `entry` was right."""

@@ -123,8 +123,7 @@ class MagicLinkService(Service):
         if view is not None:
             runtime.write("magic_link", view, client=client, **context)
         else:  # as much work, for nobody
-            language = runtime.letters.language_for(stored=None, asked=client.languages)
-            runtime.letters.write("magic_link", "nobody@example.com", language=language, **context)
+            runtime.draft("magic_link", client=client, **context)
 
     def _tell_unknown(self, email: str, client: Client) -> None:
         runtime = self.runtime

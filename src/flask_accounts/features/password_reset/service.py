@@ -32,36 +32,19 @@ class PasswordResetService(Service):
         """
         runtime = self.runtime
         runtime.enter(Entry("forgot", client, account=email_form(email)))
-        found = runtime.users.find(email=email)
-        view = runtime.users.view(found.user_id) if found else None
-        if (
-            view is not None
-            and found is not None
-            and runtime.can_sign_in(view)
-            and (found.password_hash or self.settings.without_password)
-        ):
-            self.send(view, client=client)
-            return
-        # The same work as for a known address, so that time does not tell: a token nobody gets.
-        now = runtime.clock.now()
-        runtime.one_time.issue(PURPOSE, user_id=None, address=email, lifetime=self.settings.lifetime, now=now)
-        runtime.events.emit(PasswordResetRequested(client=client, at=now))
+        found, view = runtime.users.find(email=email), runtime.users.by_email(email)
+        has_password = found is not None and bool(found.password_hash)
+        fits = view is not None and runtime.can_sign_in(view) and (has_password or self.settings.without_password)
+        self._issue(view if fits else None, email, client=client)
         if view is None and self.settings.tell_unknown:
             self._tell_unknown(email, client)
 
     def send(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Mail a token to the account's address. Older ones are void."""
-        runtime, settings = self.runtime, self.settings
-        view = user if isinstance(user, UserView) else runtime.users.view(runtime.users.key_of(user))
-        if view is None:
-            return
-        now = runtime.clock.now()
-        issued = runtime.one_time.issue(PURPOSE, user_id=view.key, address=view.email, lifetime=settings.lifetime, now=now)
-        runtime.write(
-            "reset_password", view, client=client, token=issued.token,
-            link=runtime.letters.link(settings.link_path, issued.token), minutes=int(settings.lifetime.total_seconds() // 60),
-        )  # fmt: skip
-        runtime.events.emit(PasswordResetRequested(user_id=view.key, actor_id=actor_id, client=client, at=now))
+        users = self.runtime.users
+        view = user if isinstance(user, UserView) else users.view(users.key_of(user))
+        if view is not None:
+            self._issue(view, view.email, actor_id=actor_id, client=client)
 
     def reset(self, token: str, password: str, client: Client) -> None:
         """Set a new password and end all sessions; nobody is signed in by it. `OneTimeTokenInvalid`, `ValidationError`.
@@ -90,6 +73,21 @@ class PasswordResetService(Service):
         runtime = self.runtime
         runtime.get(PasswordService).remove(user, actor_id=actor_id, client=client)
         self.send(user, actor_id=actor_id, client=client)
+
+    def _issue(self, view: UserView | None, address: str, *, client: Client | None, actor_id: Key | None = None) -> None:
+        """Mail a token. For nobody the same work, so that time does not tell: a token and a mail that nobody gets."""
+        runtime, settings = self.runtime, self.settings
+        key, now = view.key if view is not None else None, runtime.clock.now()
+        issued = runtime.one_time.issue(PURPOSE, user_id=key, address=address, lifetime=settings.lifetime, now=now)
+        letter: dict[str, Any] = {
+            "token": issued.token, "link": runtime.letters.link(settings.link_path, issued.token),
+            "minutes": int(settings.lifetime.total_seconds() // 60),
+        }  # fmt: skip
+        if view is not None:
+            runtime.write("reset_password", view, client=client, **letter)
+        else:
+            runtime.draft("reset_password", client=client, **letter)
+        runtime.events.emit(PasswordResetRequested(user_id=key, actor_id=actor_id, client=client, at=now))
 
     def _tell_unknown(self, email: str, client: Client) -> None:
         runtime = self.runtime
