@@ -1,101 +1,82 @@
-"""What rate limits and lockout cost: sign-ins a second with and without them, and the stores of the rate limits side by side.
+"""What counting one entry costs in each store of the rate limits: the accounts' database, Redis (by the library `limits`), memory.
 
-    python benchmarks/rate_limits.py [--url sqlite:////tmp/bench.db] [--redis redis://127.0.0.1:6379/0] [--seconds 3]
+    python benchmarks/rate_limits.py                                                      # SQLite, and no Redis
+    python benchmarks/rate_limits.py postgresql+psycopg://postgres@127.0.0.1/postgres --redis redis://127.0.0.1:6379/0
 
-The hasher costs nothing here, so that the counting shows; with Argon2id it is a few percent of a sign-in.
-(Not named limits.py: run as a script, it would stand in the way of the library of that name.)
-One thread, Flask's test client; runs take turns and each figure is the median of the rounds.
+An entry has two windows, as a sign-in has by default. The stores take turns, and ratios are taken within a round. With `--threads` that
+many count at once, each for addresses of its own. (Not named limits.py: run as a script, it would stand in the way of the library.)
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
-from pathlib import Path
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
-import sqlalchemy as sa
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
+from protection import MANY, drop, place, ratios
 
-from flask_accounts import Accounts
-from flask_accounts.core.clock import SystemClock
-from flask_accounts.core.passwords import Argon2Hasher
-from flask_accounts.testing import PASSWORD, AccountsTesting
-
-HIGH = {f"ACCOUNTS_LIMITS_{name}": "100000000/minute;1000000000/hour" for name in ("LOGIN_ADDRESS",)}
-ROUNDS = 5
+from flask_accounts import Accounts, Client
+from flask_accounts.core.gates import Entry
+from flask_accounts.features.limits import Limits
 
 
-def make_site(url: str, *, fast: bool, limits: bool, **config: Any) -> Flask:
-    app = Flask("bench")
-    app.config.update(SQLALCHEMY_DATABASE_URI=url, SECRET_KEY="k" * 64, TESTING=True, **HIGH, **config)
-    app.config["ACCOUNTS_SESSIONS_MAX_PER_USER"] = 1_000_000
+def make_app(url: str, name: str, folder: str, storage: str, threads: int) -> Flask:
+    """An app with nothing but the rate limits."""
+    where, options = place(url, name, folder)
+    app = Flask(name)
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=where, SQLALCHEMY_ENGINE_OPTIONS=options | {"pool_size": threads}, SECRET_KEY="k" * 64
+    )
+    app.config.update(ACCOUNTS_LIMITS_STORAGE=storage, ACCOUNTS_LIMITS_LOGIN_ADDRESS=MANY)
     db = SQLAlchemy()
-    Accounts(db, app)
+    Accounts(db, app, features=[Limits()])
     with app.app_context():
         db.create_all()
-    testing = AccountsTesting(app, limits=limits)
-    testing.runtime.clock = SystemClock()
-    if not fast:
-        testing.runtime.hasher.inner = Argon2Hasher()
-    with app.app_context():
-        if testing.runtime.users.find(email="ann@example.com") is None:
-            testing.make_user("ann@example.com")
-        testing.runtime.users.replace_hash(
-            1, testing.runtime.users.credentials(1).password_hash, testing.runtime.hasher.hash(PASSWORD), SystemClock().now()
-        )
-        testing.runtime.commit()
     return app
 
 
-def rate(app: Flask, seconds: float) -> float:
-    """Sign-ins a second."""
-    client = app.test_client()
+def count(app: Flask, thread: int, times: int) -> None:
     with app.app_context():
         runtime = app.extensions["accounts"]
-        runtime.users.execute(sa.delete(runtime.sessions.model.__table__))  # so that no run has more rows than another
-        runtime.commit()
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        answer = client.post("/api/auth/login", json={"email": "ann@example.com", "password": PASSWORD})
-        assert answer.status_code == 200, answer.text
-        done += 1
-    return done / (time.perf_counter() - began)
+        for number in itertools.islice(itertools.count(), times):
+            runtime.enter(Entry("login", Client(f"10.{thread}.0.{number % 20}"), account="ann@example.com"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure what counting costs.")
-    parser.add_argument("--url", help="an empty database; without one, SQLite in a file of its own")
+    parser = argparse.ArgumentParser(description="What counting costs in each store.")
+    parser.add_argument("url", nargs="?", default="sqlite://")
     parser.add_argument("--redis", help="also count in this Redis")
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--argon2", action="store_true", help="with the real hasher")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--count", type=int, default=50, help="entries of each thread in each round")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        url = asked.url or f"sqlite:///{Path(folder) / 'bench.db'}"
-        only_limits = {"ACCOUNTS_LOCKOUT_ENABLED": False}
-        kinds: dict[str, dict[str, Any]] = {
-            "neither": {"limits": False},
-            "limits (database)": {"limits": True, **only_limits},
-            "limits (memory)": {"limits": True, **only_limits, "ACCOUNTS_LIMITS_STORAGE": "memory"},
-            "lockout": {"limits": True, "ACCOUNTS_LIMITS_ENABLED": False},
-            "limits (database) and lockout": {"limits": True},
-        }
-        if asked.redis:
-            kinds["limits (Redis)"] = {"limits": True, **only_limits, "ACCOUNTS_LIMITS_STORAGE": asked.redis}
-            kinds["limits (Redis) and lockout"] = {"limits": True, "ACCOUNTS_LIMITS_STORAGE": asked.redis}
-        sites = {name: make_site(url, fast=not asked.argon2, **kind) for name, kind in kinds.items()}
-        found: dict[str, list[float]] = {name: [] for name in sites}
-        for _ in range(ROUNDS):
-            for name, app in sites.items():
-                found[name].append(rate(app, asked.seconds / ROUNDS))
-        base = statistics.median(found["neither"])
-        print(f"{sa.make_url(url).get_backend_name()}, {'Argon2id' if asked.argon2 else 'a hasher that costs nothing'}")
-        for name, rates in found.items():
-            middle = statistics.median(rates)
-            print(f"{name:32} {middle:8.1f} sign-ins/s  x{middle / base:.2f}  +{1000 / middle - 1000 / base:.2f} ms")
+    stores = {"memory": "memory", "database": "database"} | ({"Redis": asked.redis} if asked.redis else {})
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(asked.threads) as pool:
+        apps = {name: make_app(asked.url, f"bench_{name.lower()}", folder, store, asked.threads) for name, store in stores.items()}
+        costs: dict[str, list[tuple[float, float]]] = {name: [] for name in apps}
+        for turn in range(asked.rounds + 1):
+            order = list(apps)
+            for name in order[turn % len(order) :] + order[: turn % len(order)]:
+                begun, computed = time.perf_counter(), time.process_time()
+                list(pool.map(lambda thread, app=apps[name]: count(app, thread, asked.count), range(asked.threads)))
+                entries = asked.threads * asked.count / 1e3
+                costs[name].append(((time.perf_counter() - begun) / entries, (time.process_time() - computed) / entries))
+        print(f"{asked.url.partition(':')[0]}, {asked.threads} threads")
+        base = "Redis" if asked.redis else "memory"
+        for name, found in costs.items():
+            clock, computing = (statistics.median(cost[which] for cost in found[1:]) for which in (0, 1))
+            print(
+                f"  {name:9} {clock:6.3f} ms an entry, ratio to {base} {ratios(found[1:], costs[base][1:], 0)};  computing {computing:.3f} ms"
+            )
+        for name, app in apps.items():
+            with app.app_context():
+                app.extensions["sqlalchemy"].engine.dispose()
+            drop(asked.url, f"bench_{name.lower()}")
 
 
 if __name__ == "__main__":
