@@ -187,13 +187,16 @@ class Runtime:
             return []
         return [bring_back for restore in self.restores if (bring_back := restore(attempt, user)) is not None]
 
-    def can_sign_in(self, user: UserView) -> bool:
-        """Whether the account is active, or comes back by signing in. One that neither is nor does is sent nothing to get in by."""
-        if user.is_active or not self.restores:
-            return bool(user.is_active)
-        attempt = LoginAttempt(user.key, (), Client())
+    def can_sign_in(self, user: UserView | None) -> bool:
+        """Whether the account is active, or comes back by signing in. One that neither is nor does is sent nothing to get in by.
+
+        An active account and none cost as much as one that is off, so that time does not tell.
+        """
+        attempt = LoginAttempt(user.key if user is not None else cast(Key, None), (), Client())
         facts = {name: fact(attempt).label(f"f_{name}") for name, fact in self.sign_in_facts.items()}
         row = self.users.execute(sa.select(*facts.values())).mappings().one() if facts else {}
+        if user is None or user.is_active or not self.restores:
+            return user is not None and bool(user.is_active)
         try:
             return bool(self.returns(replace(attempt, facts={name: row[f"f_{name}"] for name in facts}), user))
         except AccountsError:

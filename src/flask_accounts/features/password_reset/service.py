@@ -34,7 +34,7 @@ class PasswordResetService(Service):
         runtime.enter(Entry("forgot", client, account=email_form(email)))
         found, view = runtime.users.find(email=email), runtime.users.by_email(email)
         has_password = found is not None and bool(found.password_hash)
-        fits = view is not None and runtime.can_sign_in(view) and (has_password or self.settings.without_password)
+        fits = runtime.can_sign_in(view) and (has_password or self.settings.without_password)
         self._issue(view if fits else None, email, client=client)
         if view is None and self.settings.tell_unknown:
             self._tell_unknown(email, client)
