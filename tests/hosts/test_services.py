@@ -55,6 +55,7 @@ def test_services_flush_and_the_caller_commits(site: Site) -> None:
 
     assert {name: count for name, count in rows(site).items() if count} == {
         "users": 1, "accounts_roles": 1, "accounts_user_roles": 1, "accounts_sessions": 1,
+        "accounts_devices": 1,
     }  # fmt: skip
     assert site.login(ANN).status_code == 200
 

@@ -248,11 +248,8 @@ def test_a_host_brings_a_disabled_account_back_by_it(make_site: MakeSite) -> Non
         name = "thaw"
 
         def restores(self, runtime: Runtime) -> Any:
-            def restore(attempt: LoginAttempt, user: UserView) -> bool:
-                if not user.is_active:
-                    runtime.users.set_active(user.key, value=True, now=runtime.clock.now())
-                    return True
-                return False
+            def restore(attempt: LoginAttempt, user: UserView) -> Any:
+                return lambda: runtime.users.set_active(user.key, value=True, now=runtime.clock.now())
 
             return [restore]
 
@@ -261,6 +258,34 @@ def test_a_host_brings_a_disabled_account_back_by_it(make_site: MakeSite) -> Non
     browser = site.client
 
     assert open_link(browser, mailed(site, browser, "off@example.com")).status_code == 200
+
+
+def test_it_brings_an_account_back_that_its_owner_has_deleted(make_site: MakeSite) -> None:
+    site = make_site(config={"ACCOUNTS_DELETION_GRACE": 60})
+    gil = site.user("gil@example.com", email_verified=True)
+    assert site.client_for(gil).delete("/api/auth/me").status_code == 204
+    browser = site.client
+
+    answer = open_link(browser, mailed(site, browser, "gil@example.com"))
+
+    assert answer.get_json()["user"]["is_active"] is True
+
+
+@pytest.mark.parametrize("days", [None, 1])
+def test_it_lets_no_suspended_account_in(make_site: MakeSite, days: int | None) -> None:
+    site = make_site()
+    gil = site.user("gil@example.com", email_verified=True)
+    browser = site.client
+    sent = mailed(site, browser, "gil@example.com")
+    with site.app.app_context():
+        until = site.testing.clock.now() + timedelta(days=days) if days else None
+        site.accounts.users.disable(gil.id, until=until)
+        site.db.session.commit()
+
+    assert open_link(browser, sent).get_json()["code"] == "ONE_TIME_TOKEN_INVALID"
+    refused = open_link(browser, mailed(site, browser, "gil@example.com"))
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "ACCOUNT_DISABLED")
+    assert ("until" in refused.get_json()) is (days is not None)
 
 
 def test_it_proves_the_address_where_nobody_gets_in_unproved(make_site: MakeSite) -> None:
