@@ -19,7 +19,7 @@ from .letters import Letters
 from .mail import MailRoom
 from .one_time import OneTimeStore
 from .passwords import BoundedHasher, PasswordSettings
-from .policies import PasswordCheck, PasswordContext, check_password
+from .policies import PasswordCheck, PasswordContext, check_password, normalise_email
 from .schemas import SchemaBook, UserSchema
 from .sessions import SessionStore
 from .settings import Settings
@@ -236,6 +236,15 @@ class Runtime:
         """Write a mail that nobody gets, where time must not tell whether somebody gets one."""
         language = self.letters.language_for(stored=None, asked=client.languages if client else None)
         self.letters.write(name, "", language=language, **context)
+
+    def write_to_stranger(self, name: str, email: str, *, client: Client, **context: Any) -> None:
+        """Mail `name` to an address, as typed, that no account has. To what is no address nothing is sent."""
+        try:
+            address = normalise_email(email)
+        except ValueError:
+            return
+        language = self.letters.language_for(stored=None, asked=client.languages)
+        self.mail.send(self.letters.write(name, address, language=language, **context))
 
     def passed(self, entry: Entry) -> None:
         """Tell that the credential of `entry` was right."""

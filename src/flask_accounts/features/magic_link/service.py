@@ -18,7 +18,7 @@ from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
 from ...core.one_time import Issued, OneTime
-from ...core.policies import email_form, normalise_email
+from ...core.policies import email_form
 from ...core.users import UserView
 from ..password.service import PasswordService
 from .settings import MagicLinkSettings
@@ -55,7 +55,7 @@ class MagicLinkService(Service):
         self._write(view, issued, client, now)
         runtime.events.emit(MagicLinkRequested(user_id=view.key if view else None, client=client, at=now))
         if view is None and settings.tell_unknown:
-            self._tell_unknown(email, client)
+            runtime.write_to_stranger("magic_link_no_account", email, client=client)
 
     def sign_in(self, token: str, client: Client, *, binding: str | None = None) -> SignIn:
         """Open a session by a link's token. `OneTimeTokenInvalid`, `OtherBrowser`, or what a gate raises.
@@ -124,12 +124,3 @@ class MagicLinkService(Service):
             runtime.write("magic_link", view, client=client, **context)
         else:  # as much work, for nobody
             runtime.draft("magic_link", client=client, **context)
-
-    def _tell_unknown(self, email: str, client: Client) -> None:
-        runtime = self.runtime
-        try:
-            address = normalise_email(email)
-        except ValueError:
-            return
-        language = runtime.letters.language_for(stored=None, asked=client.languages)
-        runtime.mail.send(runtime.letters.write("magic_link_no_account", address, language=language))

@@ -8,8 +8,7 @@ from ...core.errors import OneTimeTokenInvalid
 from ...core.events import Client, EmailVerified, Key, PasswordResetRequested
 from ...core.feature import Service
 from ...core.gates import Entry
-from ...core.mail import Message
-from ...core.policies import email_form, normalise_email
+from ...core.policies import email_form
 from ...core.users import UserView
 from ..password.service import PasswordService
 from .settings import PasswordResetSettings
@@ -37,7 +36,7 @@ class PasswordResetService(Service):
         fits = runtime.can_sign_in(view) and (has_password or self.settings.without_password)
         self._issue(view if fits else None, email, client=client)
         if view is None and self.settings.tell_unknown:
-            self._tell_unknown(email, client)
+            runtime.write_to_stranger("no_account", email, client=client)
 
     def send(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Mail a token to the account's address. Older ones are void."""
@@ -88,13 +87,3 @@ class PasswordResetService(Service):
         else:
             runtime.draft("reset_password", client=client, **letter)
         runtime.events.emit(PasswordResetRequested(user_id=key, actor_id=actor_id, client=client, at=now))
-
-    def _tell_unknown(self, email: str, client: Client) -> None:
-        runtime = self.runtime
-        try:
-            address = normalise_email(email)
-        except ValueError:
-            return
-        language = runtime.letters.language_for(stored=None, asked=client.languages)
-        message: Message = runtime.letters.write("no_account", address, language=language)
-        runtime.mail.send(message)
