@@ -102,6 +102,24 @@ def test_every_action_has_its_limits(make_site: MakeSite) -> None:
     assert three("refresh", headers=bearer(tokens["refresh_token"])) == [200, 200, 429]
 
 
+@pytest.mark.requirement("ASVS 2.4.1")
+@pytest.mark.parametrize("there", [True, False], ids=["account", "no such account"])
+@pytest.mark.parametrize("path", ["password/forgot", "email/verify/resend", "unlock/request", "magic-link"])
+def test_nobodys_mailbox_is_flooded_from_many_addresses(make_site: MakeSite, path: str, *, there: bool) -> None:
+    site = make_site(limits=True, features=[*default_features(), *opt_in_features()])
+    if there:
+        site.user("ann@example.com")
+    site.testing.outbox.clear()
+
+    answers = [
+        site.client.post(f"/api/auth/{path}", json={"email": "ann@example.com"}, environ_base={"REMOTE_ADDR": f"192.0.2.{number}"})
+        for number in range(8)
+    ]
+
+    assert statuses(answers) == [202] * 5 + [429] * 3
+    assert len(site.testing.outbox) == (5 if there else 0)
+
+
 def test_an_action_of_another_feature_has_limits_too(make_site: MakeSite) -> None:
     def hits(site: Site, action: str) -> int:
         with site.app.app_context():
@@ -112,10 +130,10 @@ def test_an_action_of_another_feature_has_limits_too(make_site: MakeSite) -> Non
                     return number
         return 100
 
-    site = limited(make_site, others_address="5/minute", extra={"forgot.address": "7/hour"})
+    site = limited(make_site, others_address="5/minute", extra={"export.address": "7/hour"})
 
     assert hits(site, "something") == 5
-    assert hits(site, "forgot") == 7
+    assert hits(site, "export") == 7
 
 
 def test_nothing_is_limited_where_the_setting_is_empty(make_site: MakeSite) -> None:
