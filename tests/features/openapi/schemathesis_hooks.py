@@ -25,6 +25,8 @@ BEYOND_SCHEMAS = {
     "cursor_invalid",  # only what an answer gave is a cursor
     "one_of",  # a page and a cursor at once: OpenAPI parameters cannot exclude each other
     "password_unchanged",  # two members that must differ
+    "email_needs_proof",  # an address other than the present one, where it is changed elsewhere
+    "until_past",  # only a time to come ends a suspension
     "key_invalid",  # the key of an account, whose form is the host's
 }
 

@@ -56,8 +56,7 @@ def add_token_view(site: Site) -> None:
 @pytest.fixture
 def address(make_site: MakeSite) -> Iterator[str]:
     """The address of a live site."""
-    # Whether an address is a new one, which has to prove itself elsewhere, no schema can state.
-    site = make_site(config={"ACCOUNTS_EMAIL_CHANGE_DIRECT": True})
+    site = make_site()
     site.testing.runtime.clock = SystemClock()
     with site.app.app_context():
         engine = site.db.engine
