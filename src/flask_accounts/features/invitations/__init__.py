@@ -35,7 +35,6 @@ class Invitations(Feature):
     }
     commands: ClassVar[tuple[click.Command, ...]] = (invitations,)
     templates: ClassVar[bool] = True
-    mail_samples: ClassVar[dict[str, Any]] = {"minutes": 7 * 24 * 60, "days": 7}
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Forget an account that is being deleted, as invited and as inviter."""
