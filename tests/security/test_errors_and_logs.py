@@ -94,12 +94,7 @@ def test_no_event_carries_a_secret(site: Site) -> None:
 
 @pytest.mark.requirement("ASVS 16.2.5")
 def test_a_database_error_is_logged_without_the_values_it_was_sent(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    site.testing.runtime.debug = False
-    with site.app.app_context():
-        site.db.session.execute(sa.text("DROP TABLE accounts_user_roles"))
-        site.db.session.execute(sa.text("DROP TABLE accounts_sessions"))
-        site.db.session.execute(sa.text("DROP TABLE users"))
-        site.db.session.commit()
+    _break_tables(site)
 
     answer = site.client.post("/api/auth/register", json={"email": "ann@example.com", "password": PASSWORD})
 
@@ -265,9 +260,7 @@ def test_nothing_a_client_sends_breaks_a_line_of_the_log_or_of_a_stored_session(
 def _break_tables(site: Site) -> None:
     site.testing.runtime.debug = False
     with site.app.app_context():
-        for table in ("accounts_user_roles", "accounts_sessions", "accounts_roles", "users"):
-            site.db.session.execute(sa.text(f"DROP TABLE {table}"))
-        site.db.session.commit()
+        site.db.drop_all()
 
 
 @pytest.mark.requirement("ASVS 16.5.1")
