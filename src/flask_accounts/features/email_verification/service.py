@@ -76,23 +76,14 @@ class EmailVerificationService(Service):
         self._accept(self.runtime.one_time.consume_code(PURPOSE, email, digits, self.runtime.clock.now()), client)
 
     def _issue(self, view: UserView | None, address: str, *, client: Client | None, void_older: bool = True) -> None:
-        """Mail a link and a code. For nobody the same work, so that time does not tell: a token and a mail that nobody gets."""
+        """Mail a link and a code, or, for nobody, do the same work."""
         runtime, settings = self.runtime, self.settings
         if not (runtime.mail.available or settings.mode == "required"):
             return
-        key = view.key if view is not None else None
-        issued = runtime.one_time.issue(
-            PURPOSE, user_id=key, address=address, lifetime=settings.lifetime, now=runtime.clock.now(), code=True,
-            void_older=void_older,
+        runtime.mail_token(
+            "verify_email", PURPOSE, view, address, lifetime=settings.lifetime, link_path=settings.link_path, client=client,
+            code=True, void_older=void_older,
         )  # fmt: skip
-        letter: dict[str, Any] = {
-            "token": issued.token, "code": issued.code, "link": runtime.letters.link(settings.link_path, issued.token),
-            "minutes": int(settings.lifetime.total_seconds() // 60),
-        }  # fmt: skip
-        if view is not None:
-            runtime.write("verify_email", view, client=client, **letter)
-        else:
-            runtime.draft("verify_email", client=client, **letter)
 
     def _accept(self, proof: OneTime | None, client: Client | None) -> None:
         runtime = self.runtime

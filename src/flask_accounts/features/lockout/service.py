@@ -130,21 +130,13 @@ class LockoutService(Service):
         """
         runtime, settings = self.runtime, self._settings
         runtime.enter(Entry("unlock", client, account=email_form(email)))
-        now = runtime.clock.now()
         found = runtime.users.by_email(email)
         view = found if found is not None and found.is_active and settings.enabled else None
-        key, address = (view.key, view.email) if view is not None else (None, email)
-        # For an unknown address the same work, so that time does not tell: a token and a mail that nobody gets.
-        issued = runtime.one_time.issue(PURPOSE, user_id=key, address=address, lifetime=settings.unlock_lifetime, now=now)
-        letter: dict[str, Any] = {
-            "token": issued.token, "link": runtime.letters.link(settings.unlock_link_path, issued.token),
-            "minutes": int(settings.unlock_lifetime.total_seconds() // 60),
-        }  # fmt: skip
-        if view is not None:
-            runtime.write("unlock", view, client=client, **letter)
-        else:
-            runtime.draft("unlock", client=client, **letter)
-        runtime.events.emit(UnlockRequested(user_id=key, client=client, at=now))
+        runtime.mail_token(
+            "unlock", PURPOSE, view, email, lifetime=settings.unlock_lifetime, link_path=settings.unlock_link_path, client=client
+        )
+        key = view.key if view is not None else None
+        runtime.events.emit(UnlockRequested(user_id=key, client=client, at=runtime.clock.now()))
 
     def unlock(self, token: str, client: Client) -> None:
         """Take the token of that mail: wrong passwords are forgotten, and the network of `client`, where the mail is read, is one

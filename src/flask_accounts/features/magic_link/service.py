@@ -7,7 +7,6 @@ not be left with a way in: at the first proof everything that came before is voi
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from ...core.binding import binds, digest
@@ -17,7 +16,7 @@ from ...core.events import AccountClaimed, Client, EmailVerified, MagicLinkReque
 from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
-from ...core.one_time import Issued, OneTime
+from ...core.one_time import OneTime
 from ...core.policies import email_form
 from ...core.users import UserView
 from ..password.service import PasswordService
@@ -46,13 +45,13 @@ class MagicLinkService(Service):
         typed = email_form(email)
         runtime.enter(Entry("magic_link", client, account=typed))
         view, now = runtime.users.by_email(typed), runtime.clock.now()
-        # Also for an unknown address, so that time does not tell: a token that nobody gets.
-        issued = runtime.one_time.issue(
-            PURPOSE, user_id=view.key if view else None, address=view.email if view else typed,
-            lifetime=settings.lifetime, now=now, code=settings.send != "link", digits=settings.code_digits,
-            data={"binding": digest(binding) if binding else None},
+        asked = (device_name(client.user_agent), client.address, f"{now:%Y-%m-%d %H:%M} UTC")
+        runtime.mail_token(
+            "magic_link", PURPOSE, view, typed, lifetime=settings.lifetime,
+            link_path=settings.link_path if settings.send != "code" else None, client=client, code=settings.send != "link",
+            digits=settings.code_digits, data={"binding": digest(binding) if binding else None}, bound=settings.bind_browser,
+            asked=", ".join(filter(None, asked)),
         )  # fmt: skip
-        self._write(view, issued, client, now)
         runtime.events.emit(MagicLinkRequested(user_id=view.key if view else None, client=client, at=now))
         if view is None and settings.tell_unknown:
             runtime.write_to_stranger("magic_link_no_account", email, client=client)
@@ -111,16 +110,3 @@ class MagicLinkService(Service):
             runtime.get(PasswordService).remove(view, actor_id=view.key, client=client)
         for session_id in runtime.sessions.end_all(view.key, reason="claimed", now=now):
             runtime.events.emit(SessionEnded(**who, session_id=session_id, reason="claimed"))
-
-    def _write(self, view: UserView | None, issued: Issued, client: Client, now: datetime) -> None:
-        runtime, settings = self.runtime, self.settings
-        context: dict[str, Any] = {
-            "token": issued.token if settings.send != "code" else None, "code": issued.code,
-            "link": runtime.letters.link(settings.link_path, issued.token) if settings.send != "code" else None,
-            "minutes": max(1, int(settings.lifetime.total_seconds() // 60)), "bound": settings.bind_browser,
-            "asked": ", ".join(filter(None, (device_name(client.user_agent), client.address, f"{now:%Y-%m-%d %H:%M} UTC"))),
-        }  # fmt: skip
-        if view is not None:
-            runtime.write("magic_link", view, client=client, **context)
-        else:  # as much work, for nobody
-            runtime.draft("magic_link", client=client, **context)

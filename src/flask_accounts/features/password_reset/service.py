@@ -74,16 +74,10 @@ class PasswordResetService(Service):
         self.send(user, actor_id=actor_id, client=client)
 
     def _issue(self, view: UserView | None, address: str, *, client: Client | None, actor_id: Key | None = None) -> None:
-        """Mail a token. For nobody the same work, so that time does not tell: a token and a mail that nobody gets."""
+        """Mail a token, or, for nobody, do the same work."""
         runtime, settings = self.runtime, self.settings
+        runtime.mail_token(
+            "reset_password", PURPOSE, view, address, lifetime=settings.lifetime, link_path=settings.link_path, client=client
+        )
         key, now = view.key if view is not None else None, runtime.clock.now()
-        issued = runtime.one_time.issue(PURPOSE, user_id=key, address=address, lifetime=settings.lifetime, now=now)
-        letter: dict[str, Any] = {
-            "token": issued.token, "link": runtime.letters.link(settings.link_path, issued.token),
-            "minutes": int(settings.lifetime.total_seconds() // 60),
-        }  # fmt: skip
-        if view is not None:
-            runtime.write("reset_password", view, client=client, **letter)
-        else:
-            runtime.draft("reset_password", client=client, **letter)
         runtime.events.emit(PasswordResetRequested(user_id=key, actor_id=actor_id, client=client, at=now))
