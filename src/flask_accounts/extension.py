@@ -21,6 +21,7 @@ from flask_sqlalchemy import SQLAlchemy
 from pydantic import BaseModel
 from sqlalchemy.orm import MappedAsDataclass
 
+from .checks import check_exporters, check_schemas, check_services
 from .core import events as core_events
 from .core import jwt_extended
 from .core.challenges import PendingSignIns
@@ -41,11 +42,11 @@ from .core.openapi import Mounted, access_text, document
 from .core.passwords import Argon2Hasher, BoundedHasher, Hasher, PasswordSettings
 from .core.policies import PasswordCheck, common_check, length_check, likeness_check
 from .core.runtime import EXTENSION, Exporter, Runtime, current_accounts
-from .core.schemas import PublicUserSchema, SchemaBook, UserSchema
+from .core.schemas import SchemaBook
 from .core.sessions import RevokedTokenMixin, SessionMixin, SessionSettings, SessionStore
 from .core.settings import Settings, load
 from .core.tokens import Tokens, TokenSettings, transport
-from .core.users import NEVER_SHOWN, UserStore
+from .core.users import UserStore
 from .features.audit import Audit
 from .features.breached_passwords import BreachedPasswords
 from .features.challenges import Challenges
@@ -65,14 +66,12 @@ from .features.password import Password
 from .features.password.service import PasswordService
 from .features.password_reset import PasswordReset
 from .features.registration import Registration
-from .features.registration.schemas import RegisterSchema
 from .features.roles import Roles
 from .features.roles.service import RoleService
 from .features.sessions import Sessions
 from .features.sessions.service import SessionService
 from .features.strong_passwords import StrongPasswords
 from .features.users import Users
-from .features.users.schemas import UpdateUserSchema
 from .features.users.service import UserService
 
 CORE_TABLES: dict[type, str] = {
@@ -80,19 +79,6 @@ CORE_TABLES: dict[type, str] = {
     RevokedTokenMixin: "accounts_revoked_tokens",
 }
 AUTH, USERS = "accounts_auth", "accounts_users"
-NEVER_INPUT = frozenset(
-    {
-        "id",
-        "password_hash",
-        "username_normalized",
-        "is_active",
-        "email_verified_at",
-        "roles",
-        "permissions",
-        "created_at",
-        "updated_at",
-    }
-)
 
 
 class CoreSettings(Settings):
@@ -182,10 +168,11 @@ class Accounts:
         self._mailer = _as_mailer(mailer)
         self._clock = clock or SystemClock()
         self._password_checks, self._gates = tuple(password_checks), tuple(gates)
-        self._exporters = self._checked_exporters(dict(exporters or {}))
+        self._exporters = dict(exporters or {})
         self._book = SchemaBook(self._schemas, sa.inspect(self.User).primary_key[0].type.python_type)
-        self._check_schemas()
-        self._check_services()
+        check_schemas(self.User, self._schemas)
+        check_services(self.features, self._services)
+        check_exporters(self.features, self._exporters)
         db.metadata.info[EXTENSION] = True
         core_events.install(db)
         if app is not None:
@@ -385,57 +372,6 @@ class Accounts:
         for feature in self.features:
             feature.models = {mixin: models[mixin] for mixin in feature.tables}
         return models
-
-    def _checked_exporters(self, exporters: dict[str, Exporter]) -> dict[str, Exporter]:
-        if exporters and not any(isinstance(feature, Export) for feature in self.features):
-            raise ConfigurationError(
-                "exporters: nothing is exported without the feature Export. Add it to Accounts(features=[...])."
-            )
-        for name, exporter in exporters.items():
-            if not callable(exporter):
-                raise ConfigurationError(
-                    f"exporters={{{name!r}: {exporter!r}}}: an exporter is a callable that takes the user object."
-                )
-        return exporters
-
-    def _check_schemas(self) -> None:
-        """Own members of the schemas that write must be columns of the user class, and none that only the system sets."""
-        attributes = sa.inspect(self.User).attrs.keys()
-        for base in (RegisterSchema, UpdateUserSchema):
-            schema = self._schemas.get(base)
-            if schema is None:
-                continue
-            own = set(schema.model_fields) - set(base.model_fields)
-            if barred := sorted(own & NEVER_INPUT):
-                raise ConfigurationError(f"{schema.__name__} lets anybody set {', '.join(barred)}. Take it out of the schema.")
-            if missing := sorted(own - set(attributes)):
-                raise ConfigurationError(
-                    f"{schema.__name__} has {', '.join(missing)}, which {self.User.__name__} has not. Add the column."
-                )
-        for shape in (UserSchema, PublicUserSchema):
-            shown = self._schemas.get(shape)
-            if shown is None:
-                continue
-            if secret := sorted(NEVER_SHOWN & shown.model_fields.keys()):
-                raise ConfigurationError(f"{shown.__name__} shows {', '.join(secret)}. Take it out of the schema.")
-            fields = shown.model_fields.items()
-            needed = {name for name, field in fields if field.is_required() and not field.validation_alias}
-            there = {*shape.model_fields, *UserSchema.model_fields, "permissions"}
-            if missing := sorted(name for name in needed - there if not hasattr(self.User, name)):
-                raise ConfigurationError(
-                    f"{shown.__name__} has {', '.join(missing)}, which {self.User.__name__} has not. Add the column or a property."
-                )
-
-    def _check_services(self) -> None:
-        known = [kind for feature in self.features for kind in feature.services]
-        for kind, service in self._services.items():
-            if kind not in known:
-                names = ", ".join(sorted(kind.__name__ for kind in known))
-                raise ConfigurationError(f"services: there is no service {kind.__name__}. There are: {names}.")
-            if not (isinstance(service, type) and issubclass(service, kind)):
-                raise ConfigurationError(
-                    f"services={{{kind.__name__}: {service!r}}}: the service must be a subclass of {kind.__name__}."
-                )
 
     # What the app serves
 
