@@ -1,4 +1,4 @@
-"""What the protection that is on by default costs: sign-ins, registrations and forgotten passwords with rate limits, lockout and
+"""What the protection that is on by default costs: sign-ins, refreshes, registrations and forgotten passwords with rate limits, lockout and
 audit log, in ratio to the same app without them.
 
     python benchmarks/protection.py                                                       # SQLite
@@ -40,7 +40,18 @@ VARIANTS: dict[str, set[str]] = {
 """Which of the protecting features each app has."""
 ALL = set().union(*VARIANTS.values())
 MANY = "1000000/minute;10000000/hour"
-NO_END = {f"ACCOUNTS_LIMITS_{name}": MANY for name in ("LOGIN_ADDRESS", "REGISTER_ADDRESS", "OTHERS_ADDRESS", "OTHERS_ACCOUNT")}
+NO_END = {
+    f"ACCOUNTS_LIMITS_{name}": MANY
+    for name in (
+        "LOGIN_ADDRESS",
+        "REGISTER_ADDRESS",
+        "REFRESH_ADDRESS",
+        "REFRESH_ACCOUNT",
+        "FORGOT_ADDRESS",
+        "OTHERS_ADDRESS",
+        "OTHERS_ACCOUNT",
+    )
+}
 """The limits that are there by default, so high that nobody is refused."""
 
 
@@ -101,6 +112,14 @@ def login(app: Flask, number: int) -> None:
     post(app, "/api/auth/login", {"email": f"person{who}@example.com", "password": PASSWORD}, address=address(who))
 
 
+def refresh(app: Flask, number: int) -> None:
+    """The pair that the last refresh gave is exchanged; the first one is of a sign-in."""
+    held = app.config.setdefault("HELD", [])
+    if not held:
+        held.append(post(app, "/api/auth/login", {"email": "person0@example.com", "password": PASSWORD}, address=address(0)))
+    held[0] = post(app, "/api/auth/refresh", {"refresh_token": held[0]["refresh_token"]}, address=address(0))
+
+
 def register(app: Flask, number: int) -> None:
     body = {"email": f"new{number}@example.com", "password": "seven brown foxes"}
     post(app, "/api/auth/register", body, address=address(number), expect=201)
@@ -110,7 +129,7 @@ def forgot(app: Flask, number: int) -> None:
     post(app, "/api/auth/password/forgot", {"email": f"person{number % PEOPLE}@example.com"}, address=address(number), expect=202)
 
 
-ACTS: dict[str, Callable[[Flask, int], None]] = {"login": login, "register": register, "forgot": forgot}
+ACTS: dict[str, Callable[[Flask, int], None]] = {"login": login, "refresh": refresh, "register": register, "forgot": forgot}
 
 
 Cost = tuple[float, float]

@@ -10,8 +10,10 @@ from typing import Any
 from flask import Flask
 
 
-def post(app: Flask, path: str, body: Mapping[str, Any], *, address: str = "192.0.2.7", expect: int = 200) -> None:
-    """POST `body` as JSON, from the WSGI environment to the last byte; AssertionError if the status is not what is expected."""
+def post(app: Flask, path: str, body: Mapping[str, Any], *, address: str = "192.0.2.7", expect: int = 200) -> Any:
+    """POST `body` as JSON, from the WSGI environment to the last byte, and return the answer's; AssertionError if the status is not
+    what is expected.
+    """
     text = json.dumps(body).encode()
     environ = {
         "REQUEST_METHOD": "POST", "PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", "SERVER_NAME": "bench",
@@ -30,3 +32,4 @@ def post(app: Flask, path: str, body: Mapping[str, Any], *, address: str = "192.
     told = b"".join(answer)
     answer.close()  # type: ignore[attr-defined]  # Werkzeug's has it
     assert said[0].startswith(f"{expect} "), (said, told)
+    return json.loads(told) if told else None

@@ -325,3 +325,61 @@ def walk_invitations(site: Site, contract: Contract) -> None:
             check(anybody.post(f"{auth}/invitations/accept", json={"token": secret, "password": NEW, **body}))
     check(admin.post(f"{users}/invitations/{ids[0]}/resend"))
     check(admin.delete(f"{users}/invitations/{ids[0]}"))
+
+
+def walk_mfa(site: Site, contract: Contract) -> None:
+    """Second factors: set up, asked for, remembered, demanded and taken away."""
+    from tests.features.mfa.tools import Phone, phone_of, with_token
+
+    check, anybody, mfa = contract.check, site.client, "/api/auth/mfa"
+    admin = site.client_for(site.user("root5@example.com", roles=["admin"]))
+    lesser = site.client_for(site.user("lesser5@example.com", permissions=["users:write"]))
+    site.user("nia@example.com", email_verified=True)
+    nia = with_token(site, site.tokens("nia@example.com")["access_token"])
+    unproved = site.client_for(site.user("uma@example.com"))
+
+    def begun(answer: TestResponse) -> Phone:
+        check(answer)
+        return phone_of(site, answer)
+
+    for path in ("", "/recovery-codes", "/devices"):
+        check(nia.open(mfa + path, method="GET" if path == "" else "POST"))
+    for client in (unproved, nia):
+        check(client.post(f"{mfa}/totp"))
+        check(client.post(f"{mfa}/totp/confirm", json={"code": "none"}))
+        check(client.delete(f"{mfa}/totp"))
+    phone = begun(nia.post(f"{mfa}/totp"))
+    check(nia.post(f"{mfa}/totp/confirm", json={"code": phone.code()}))
+    check(nia.post(f"{mfa}/recovery-codes"))
+    for _ in range(2):
+        check(nia.post(f"{mfa}/devices"))
+    listed = nia.get(f"{mfa}/devices")
+    check(listed)
+    for name in (listed.get_json()["devices"][0]["id"], "nothing"):
+        check(nia.delete(f"{mfa}/devices/{name}"))
+    check(nia.delete(f"{mfa}/devices"))
+    check(nia.get(mfa))
+    check(nia.post("/api/auth/reauthenticate", json={"password": PASSWORD}))
+    check(nia.post("/api/auth/reauthenticate", json={"method": "totp", "code": phone.next()}))
+    asked = site.login("nia@example.com")
+    check(asked)
+    step = {"challenge_token": asked.get_json()["challenge_token"], "method": "totp"}
+    for code in ("no code", phone.next()):
+        check(anybody.post("/api/auth/challenge", json=step | {"code": code}))
+    check(nia.delete(f"{mfa}/totp"))
+    # Demanded
+    site.user("sue@example.com", email_verified=True, roles=["strict"])
+    sue_id = site.user("tom@example.com", roles=["strict"]).id
+    tokens = [site.login(f"{name}@example.com").get_json()["challenge_token"] for name in ("tom", "sue")]
+    for token in ("x", 5, tokens[0]):
+        check(anybody.post("/api/auth/challenge/totp", json={"challenge_token": token}))
+    phone = begun(anybody.post("/api/auth/challenge/totp", json={"challenge_token": tokens[1]}))
+    step = {"challenge_token": tokens[1], "method": "totp_enrolment", "code": phone.code()}
+    done = anybody.post("/api/auth/challenge", json=step)
+    check(done)
+    sue = with_token(site, done.get_json()["access_token"])
+    check(sue.delete(f"{mfa}/totp"))
+    # An administrator helps
+    power = admin.get("/api/auth/me").get_json()["id"]
+    for client, of in ((admin, sue_id), (lesser, power), (unproved, sue_id), (anybody, sue_id), (admin, 0)):
+        check(client.delete(f"/api/users/{of}/mfa"))

@@ -20,9 +20,13 @@ import click
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from pydantic.fields import FieldInfo
+from reference_http import http_page
+from reference_python import python_page
+from security_coverage import asvs_page
 
 from flask_accounts import Accounts
 from flask_accounts.core import jwt_extended
+from flask_accounts.core.checkups import FAILED
 from flask_accounts.core.errors import error_types
 from flask_accounts.core.events import Event, event_types
 from flask_accounts.core.settings import Settings, rows
@@ -64,12 +68,17 @@ def make_pages() -> Iterator[tuple[str, str]]:
         yield "events.md", events_page()
         yield "routes.md", routes_page(app)
         yield "cli.md", cli_page(app)
+        yield "doctor.md", doctor_page()
+        yield "http-api.md", http_page(app.extensions["accounts"].openapi(title="Accounts"))
+    yield "python.md", python_page()
+    yield "asvs.md", asvs_page()
 
 
 def make_app() -> Flask:
     """An app with every feature, the opt-in ones too, at its default settings."""
     app = Flask("reference")
     app.config.update(SQLALCHEMY_DATABASE_URI="sqlite://", SECRET_KEY=secrets.token_urlsafe(48))
+    app.config["ACCOUNTS_PASSKEYS_ORIGINS"] = ["https://app.example.com"]  # which has no default
     Accounts(SQLAlchemy(), app, features=[*default_features(), *opt_in_features()])
     return app
 
@@ -212,8 +221,8 @@ def routes_page(app: Flask) -> str:
     text = [
         "# Routes",
         "",
-        "Every route and who may call it (ASVS 8.1.1), at the default prefixes. The shapes of bodies and answers are in the OpenAPI",
-        "document that the app itself serves at `/api/auth/openapi.json`. `flask accounts routes` prints this table for an app.",
+        "Every route and who may call it (ASVS 8.1.1), at the default prefixes. The shapes of bodies and answers are in",
+        "[the HTTP API](http-api.md). `flask accounts routes` prints this table for an app.",
         "",
         "| method | path | who may | what it does |",
         "|---|---|---|---|",
@@ -267,6 +276,39 @@ def _walk(command: click.Command, words: list[str]) -> Iterator[tuple[list[str],
             yield from _walk(command.commands[name], [*words, name])
     else:
         yield words, command
+
+
+# Check-ups
+
+
+def doctor_page() -> str:
+    accounts = Accounts(SQLAlchemy(), features=[*default_features(), *opt_in_features()])
+    opted = {each.code for feature in opt_in_features() for each in feature.checkups}
+    checks = [*accounts.checkups, FAILED]
+    text = [
+        "# Check-ups",
+        "",
+        "What `flask accounts doctor` looks for: see [how to use it](../how-to/check-before-production.md). Codes are stable. An `error` is",
+        "unsafe or broken, a `warning` unfit for most apps in production, `info` worth a thought. Some findings are graver or lighter than",
+        "their check, which they say themselves. `flask accounts doctor --list` prints this table for an app, its own checks included.",
+    ]
+    for area in dict.fromkeys(each.area for each in checks):
+        text += [
+            "",
+            f"## {area.capitalize()}",
+            "",
+            "| code | severity | looks for | because | source | more |",
+            "|---|---|---|---|---|---|",
+        ]
+        for each in (each for each in checks if each.area == area):
+            mark = " (opt-in)" if each.code in opted else ""
+            page, _, anchor = each.docs.removeprefix("docs/").partition("#")
+            name = Path(page).stem.replace("-", " ")
+            link = f"[{name}](../{page}{'#' + anchor if anchor else ''})" if page != "reference/doctor.md" else ""
+            text.append(
+                f"| `{each.code}`{mark} | {each.severity} | {_cell(each.looks_for)} | {_cell(each.why)} | {_cell(each.source)} | {link} |"
+            )
+    return "\n".join(text)
 
 
 # Text

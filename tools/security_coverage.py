@@ -3,6 +3,9 @@
     python tools/security_coverage.py                      prints the table
     python tools/security_coverage.py --output FILE        writes it
 
+`asvs_page()` is the page of the documentation: chapters V6, V7, V9 and V10 of ASVS 5.0, requirement by requirement, with what is left to the
+host (`tests/security/asvs.toml`).
+
 Read from the source, not from a run: no test has to be imported. A mark counts on a test, on a class, as
 a module's `pytestmark`, inside a parameter's `marks=`, and under a name that the module gives it.
 """
@@ -12,12 +15,17 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 KNOWN = ROOT / "tests" / "security" / "requirements.txt"
+ASVS = ROOT / "tests" / "security" / "asvs.toml"
+NOTES = {"host": "yours", "absent": "not offered", "partly": "in part"}
+"""What a requirement's note is called on the page."""
 Coverage = dict[str, list[str]]
 """The tests of each ID, as `path::name`."""
 
@@ -52,6 +60,7 @@ def coverage(tests: Path = ROOT / "tests") -> Coverage:
 
 def table(sections: Mapping[str, Mapping[str, str]], found: Coverage) -> str:
     """The Markdown: one table a section, what has no test yet included."""
+    notes = {requirement: about for _, rows in asvs_chapters().values() for requirement, about in rows.items()}
     lines = ["# Security requirements and their tests", ""]
     lines += [
         "Made by `tools/security_coverage.py` from the marks of the tests; IDs and names stand in `tests/security/requirements.txt`.",
@@ -60,10 +69,66 @@ def table(sections: Mapping[str, Mapping[str, str]], found: Coverage) -> str:
     for title, names in sections.items():
         lines += [f"## {title}", "", "| Requirement | What must hold | Tests |", "|---|---|---|"]
         for requirement, name in names.items():
-            tests = "<br>".join(f"`{test}`" for test in found.get(requirement, ())) or "none yet"
+            said = [f"{NOTES[kind]}: {notes[requirement][kind]}" for kind in NOTES if kind in notes.get(requirement, {})]
+            tests = "<br>".join([*said, *(f"`{test}`" for test in found.get(requirement, ()))]) or "none"
             lines.append(f"| {requirement} | {name} | {tests} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def asvs_chapters(path: Path = ASVS) -> dict[str, tuple[str, dict[str, dict[str, Any]]]]:
+    """The chapters of ASVS that have a page: name -> title, and requirement -> its level and notes."""
+    return {
+        chapter: (content.pop("title"), {f"ASVS {number}": about for number, about in content.items()})
+        for chapter, content in tomllib.loads(path.read_text()).items()
+    }
+
+
+def asvs_page() -> str:
+    """The documentation's page on ASVS: each requirement with the tests that prove it, and whose it is otherwise."""
+    names = {requirement: name for section in known_requirements().values() for requirement, name in section.items()}
+    found, chapters = coverage(), asvs_chapters()
+    rows = [(requirement, about) for _, requirements in chapters.values() for requirement, about in requirements.items()]
+    counted = {"have tests": sum(requirement in found for requirement, _ in rows)} | {
+        what: sum(kind in about and requirement not in found for requirement, about in rows)
+        for kind, what in (
+            ("host", "are yours"),
+            ("absent", "are about what is not offered"),
+            ("partly", "hold in part, without a test"),
+        )
+    }
+    lines = [
+        "# ASVS 5.0",
+        "",
+        "OWASP's Application Security Verification Standard 5.0.0, chapters V6, V7, V9 and V10, requirement by requirement: in short what",
+        "each asks, and the tests that are marked with it. A test shows that something holds as shipped: what you change is yours to test,",
+        "and so is what is left to you. The standard's own words stand [there](https://github.com/OWASP/ASVS/tree/v5.0.0/5.0/en).",
+        "",
+        f"Of {len(rows)} requirements {', '.join(f'{count} {what}' for what, count in counted.items())}.",
+    ]
+    for chapter, (title, requirements) in chapters.items():
+        lines += [
+            "",
+            f"## {chapter} {title}",
+            "",
+            "| | level | what it asks | what proves it, or whose it is |",
+            "|---|---|---|---|",
+        ]
+        for requirement, about in requirements.items():
+            said = [f"**{NOTES[kind]}**: {about[kind]}" for kind in NOTES if kind in about]
+            cell = "<br>".join([*said, *_by_file(found.get(requirement, []))])
+            lines.append(f"| {requirement.removeprefix('ASVS ')} | {about['level']} | {names[requirement]} | {cell} |")
+    return "\n".join(lines)
+
+
+def _by_file(tests: list[str]) -> Iterator[str]:
+    """Tests by file, their names as the sentences that they are."""
+    by_file: dict[str, list[str]] = defaultdict(list)
+    for test in tests:
+        path, _, name = test.partition("::")
+        by_file[path].append(name.rpartition("::")[2].removeprefix("test_").replace("_", " "))
+    for path, names in by_file.items():
+        yield f"`{path}`: {'; '.join(names)}"
 
 
 def _marks_in(module: ast.Module) -> Iterator[tuple[str, str]]:

@@ -19,16 +19,17 @@ def main(host: str, port: int) -> None:
     """Prepare and serve."""
     load_dotenv(find_dotenv(usecwd=True))
     # Whoever has said "production" gets that, and the seed then refuses to run.
-    where = {} if os.environ.get("ACCOUNTS_MAIL_BASE_URL") else {"ACCOUNTS_MAIL_BASE_URL": f"http://127.0.0.1:{port}"}
+    # By name: passkeys are bound to one, and an address of numbers is none.
+    where = {} if os.environ.get("ACCOUNTS_MAIL_BASE_URL") else {"ACCOUNTS_MAIL_BASE_URL": f"http://localhost:{port}"}
     app = create_app(os.environ.get("DEMO_ENVIRONMENT") or "development", **where)
     with app.app_context():
         flask_migrate.upgrade()
         logins = seed()
     click.echo("\nSign in with (unless you have changed it):")
     print_logins(logins)
-    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104  # a comparison; nothing is bound here
+    shown = "localhost" if host in ("127.0.0.1", "0.0.0.0") else host  # noqa: S104  # a comparison; nothing is bound here
     click.echo(f"\n  the blog     http://{shown}:{port}/\n  its API      http://{shown}:{port}/api/auth/docs")
-    click.echo(f"  its mails    http://127.0.0.1:{port}/outbox\n")
+    click.echo(f"  its mails    http://localhost:{port}/outbox\n")
     # Without the debugger: it would hand a shell to whoever reaches the port.
     app.run(host, port, debug=False, threaded=True)
 

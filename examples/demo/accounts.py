@@ -7,9 +7,13 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from flask_accounts import Accounts, RegisterSchema, UpdateUserSchema, UserSchema, default_features
+from flask_accounts.features.api_keys import ApiKeys
 from flask_accounts.features.magic_link import MagicLink
+from flask_accounts.features.oidc import Oidc
+from flask_accounts.features.passkeys import Passkeys
 
 from . import posts
+from .config import PROVIDERS
 from .models import User, db
 
 DisplayName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=80)]
@@ -40,7 +44,7 @@ class ShownUser(UserSchema):
 accounts = Accounts(
     db,
     user_model=User,
-    features=[*default_features(), MagicLink()],
+    features=[*default_features(), MagicLink(), ApiKeys(), Oidc(PROVIDERS), Passkeys()],
     schemas={RegisterSchema: Register, UpdateUserSchema: UpdateUser, UserSchema: ShownUser},
     exporters={"posts": posts.export},
 )

@@ -24,13 +24,17 @@ migrate = Migrate(directory=str(Path(__file__).parent / "migrations"), render_as
 
 PAGES_OF_MAILS = (
     "verify-email", "reset-password", "confirm-email-change", "undo-email-change", "accept-invitation", "unlock", "sign-in", "forgot-password",
+    "security",
 )  # fmt: skip
 """Where links in mails lead. It is one page all the same; its script knows them by name."""
+SIGNED_IN = "signed-in"
+"""The same for identity providers."""
 
 SECURITY_HEADERS = {
-    # Scripts and styles from this host only, none inline; text never becomes markup (trusted types).
+    # Scripts and styles from this host only, none inline; text never becomes markup (trusted types). Images also from the script's own
+    # memory (blob:), where QR codes come from: an SVG that is shown as an image runs nothing and loads nothing.
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     ),
@@ -52,6 +56,7 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
     app = Flask(__name__, static_folder="static", instance_path=os.environ.get("DEMO_INSTANCE") or None)
     app.config.from_object(choose(environment)(Path(app.instance_path)))
     app.config.update(overrides)
+    _tell_where(app)
     outbox = Outbox() if app.config["OUTBOX"] else None
     accounts.init_app(app, mailer=outbox)
     _enforce_foreign_keys(app)
@@ -66,7 +71,7 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
     )
     register_error_handlers(app)
     app.register_blueprint(posts.blueprint)
-    for path in ("", *PAGES_OF_MAILS):
+    for path in ("", SIGNED_IN, *PAGES_OF_MAILS):
         app.add_url_rule(f"/{path}", view_func=index)
     if outbox is not None:
         app.register_blueprint(outbox_pages(outbox))
@@ -79,7 +84,16 @@ def create_app(environment: str | None = None, **overrides: Any) -> Flask:
 
 def index() -> str:
     """The one page; everything in it is made by its script."""
-    return render_template("index.html", outbox=current_app.config["OUTBOX"])
+    config = current_app.config
+    return render_template("index.html", outbox=config["OUTBOX"], remembered=config["ACCOUNTS_MFA_REMEMBER_FOR"].days)
+
+
+def _tell_where(app: Flask) -> None:
+    """Where browsers reach the blog is said once, for links in mails; identity providers send them back there."""
+    base = str(app.config.get("ACCOUNTS_MAIL_BASE_URL") or "").rstrip("/")
+    if base:
+        app.config.setdefault("ACCOUNTS_OIDC_BASE_URL", f"{base}/api/auth")
+        app.config.setdefault("ACCOUNTS_OIDC_FRONT_END_URL", f"{base}/{SIGNED_IN}")
 
 
 def _enforce_foreign_keys(app: Flask) -> None:

@@ -7,10 +7,24 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 
+from dotenv import dotenv_values, find_dotenv
 from flask.helpers import get_debug_flag
+
+from flask_accounts.features.oidc import Provider
 
 MAIL = ("HOST", "PORT", "SECURITY", "USERNAME", "PASSWORD", "SENDER", "BASE_URL")
 """What the environment may say of mail, as ACCOUNTS_MAIL_HOST and so on."""
+
+
+# Which identity providers there are is part of the accounts system, which is made when the blog is imported; so this alone is read then, and
+# a `.env` file is looked into here as well. The tables are the same with and without one.
+_SAID = dotenv_values(find_dotenv(usecwd=True)) | dict(os.environ)
+PROVIDERS = (
+    [Provider("sso", issuer, label=_SAID.get("DEMO_OIDC_LABEL") or "single sign-on")]
+    if (issuer := _SAID.get("DEMO_OIDC_ISSUER"))
+    else []
+)
+"""The identity provider that the environment names, if it names one."""
 
 
 class Config:
@@ -33,6 +47,10 @@ class Config:
     ACCOUNTS_PASSWORD_RESET_WITHOUT_PASSWORD = True
     # Whoever deletes the account can come back for a while; `flask accounts purge`, run every night, then erases it.
     ACCOUNTS_DELETION_GRACE = timedelta(days=30)
+    # Who has a second factor may have a device remembered, and is then asked there but now and then.
+    ACCOUNTS_MFA_REMEMBER_FOR = timedelta(days=30)
+    ACCOUNTS_API_KEYS_KEY_PREFIX = "commonplace"
+    ACCOUNTS_API_KEYS_LINK_PATH = "security"
     ACCOUNTS_MAIL_PRODUCT = "Commonplace"
     ACCOUNTS_PASSWORD_CONTEXT_WORDS = ("commonplace",)
     ACCOUNTS_OPENAPI_TITLE = "Commonplace: accounts"
@@ -43,6 +61,11 @@ class Config:
         for name in MAIL:
             if value := os.environ.get(f"ACCOUNTS_MAIL_{name}"):
                 setattr(self, f"ACCOUNTS_MAIL_{name}", value)
+        if required := os.environ.get("ACCOUNTS_MFA_REQUIRED"):
+            self.ACCOUNTS_MFA_REQUIRED = required if required in ("nobody", "all") else required.split(",")
+        if PROVIDERS:
+            self.ACCOUNTS_OIDC_SSO_CLIENT_ID = _SAID.get("DEMO_OIDC_CLIENT_ID") or ""
+            self.ACCOUNTS_OIDC_SSO_CLIENT_SECRET = _SAID.get("DEMO_OIDC_CLIENT_SECRET") or ""
 
 
 class Development(Config):
@@ -52,8 +75,8 @@ class Development(Config):
     SEEDING = True
     OUTBOX = True
     ACCOUNTS_MAIL_BACKGROUND = False
-    ACCOUNTS_MAIL_BASE_URL = "http://127.0.0.1:5000"
-    # Not every browser takes Secure cookies from http://127.0.0.1 (Safari does not). Everywhere else they are Secure.
+    ACCOUNTS_MAIL_BASE_URL = "http://localhost:5000"
+    # Not every browser takes Secure cookies from http://localhost (Safari does not). Everywhere else they are Secure.
     JWT_COOKIE_SECURE = False
 
     def __init__(self, instance: Path) -> None:
@@ -68,6 +91,7 @@ class Testing(Config):
     SEEDING = True
     OUTBOX = True
     ACCOUNTS_MAIL_BACKGROUND = False
+    ACCOUNTS_MAIL_BASE_URL = "http://localhost"
 
     def __init__(self, instance: Path) -> None:
         super().__init__(instance)

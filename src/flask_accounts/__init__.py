@@ -4,6 +4,7 @@ Sign-up, sign-in, JWT sessions with rotation and instant revocation, roles, user
 """
 
 from .core import events
+from .core.checkups import Checkup, Deployment, Problem, checkup
 from .core.clock import Clock
 from .core.errors import AccountsError, ConfigurationError, ValidationError
 from .core.events import Client
@@ -29,6 +30,7 @@ from .core.settings import Settings
 from .extension import Accounts, default_features, opt_in_features
 from .features.registration.schemas import RegisterSchema
 from .features.roles.models import RoleMixin, UserRoleMixin
+from .features.user_import.schemas import ImportUserSchema
 from .features.users.schemas import UpdateUserSchema
 
 __version__ = "0.1.0"
@@ -36,17 +38,21 @@ __version__ = "0.1.0"
 __all__ = [
     "Accounts",
     "AccountsError",
+    "Checkup",
     "Client",
     "Clock",
     "ConfigurationError",
+    "Deployment",
     "Feature",
     "Hasher",
+    "ImportUserSchema",
     "Limiter",
     "LoginAttempt",
     "Mailer",
     "Message",
     "PasswordContext",
     "Principal",
+    "Problem",
     "PublicUserSchema",
     "RegisterSchema",
     "RevokedTokenMixin",
@@ -62,6 +68,7 @@ __all__ = [
     "UuidKeyMixin",
     "ValidationError",
     "__version__",
+    "checkup",
     "current_accounts",
     "current_principal",
     "current_user",

@@ -15,6 +15,7 @@ from .core.schemas import PublicUserSchema, UserSchema
 from .core.users import NEVER_SHOWN
 from .features.export import Export
 from .features.registration.schemas import RegisterSchema
+from .features.user_import.schemas import ImportUserSchema
 from .features.users.schemas import UpdateUserSchema
 
 NEVER_INPUT: frozenset[str] = frozenset(
@@ -45,7 +46,7 @@ def check_exporters(features: Sequence[Feature], exporters: Mapping[str, Exporte
 def check_schemas(user_model: type[Any], schemas: Mapping[type[BaseModel], type[BaseModel]]) -> None:
     """Own members of the schemas that write must be columns of the user class, and none that only the system sets."""
     attributes = sa.inspect(user_model).attrs.keys()
-    for base in (RegisterSchema, UpdateUserSchema):
+    for base in (RegisterSchema, UpdateUserSchema, ImportUserSchema):
         schema = schemas.get(base)
         if schema is None:
             continue

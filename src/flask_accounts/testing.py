@@ -12,6 +12,7 @@ With pytest the installed plugin has the same as fixtures; see `flask_accounts.p
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -35,6 +36,7 @@ from .features.limits.service import LimitService
 from .features.lockout.service import LockoutService
 from .features.roles.service import RoleService
 from .features.sessions.service import SessionService
+from .features.totp.algorithm import hotp, step_at
 from .features.users.service import UserService
 
 PASSWORD = "correct horse battery staple"  # noqa: S105  # everybody's password in tests
@@ -130,19 +132,23 @@ class AccountsTesting:
                 db.session.expunge(user)
             return user
 
-    def sign_in(self, user: Any, *, user_agent: str | None = None) -> SignIn:
-        """A new session for the account, with its tokens."""
+    def sign_in(self, user: Any, *, user_agent: str | None = None, amr: tuple[str, ...] = ("pwd",)) -> SignIn:
+        """A new session for the account, with its tokens. `amr`: by which methods; `("pwd", "otp", "mfa")` for two factors."""
         with self._context():
-            signed_in = self.runtime.get(SessionService).open(user, amr=("pwd",), client=Client("127.0.0.1", user_agent))
+            signed_in = self.runtime.get(SessionService).open(user, amr=amr, client=Client("127.0.0.1", user_agent))
             self.runtime.commit()
             return signed_in
 
-    def client(self, user: Any = None) -> FlaskClient:
-        """A test client; with a `user`, one that sends that account's access token with every request."""
+    def client(self, user: Any = None, *, amr: tuple[str, ...] = ("pwd",)) -> FlaskClient:
+        """A test client; with a `user`, one that sends that account's access token with every request. `amr`: as for `sign_in`."""
         client = self.app.test_client()
         if user is not None:
-            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.sign_in(user).tokens.access_token}"
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {self.sign_in(user, amr=amr).tokens.access_token}"
         return client
+
+    def totp_code(self, secret: str) -> str:
+        """The code that an authenticator app with this `secret` (base 32) shows by the app's clock. Move that before the next: each is good once."""
+        return hotp(base64.b32decode(secret), step_at(self.clock.now()))
 
     @contextlib.contextmanager
     def recorded(self) -> Iterator[list[Event]]:

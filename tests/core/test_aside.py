@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import sqlalchemy as sa
 
@@ -98,10 +100,10 @@ def test_a_sign_in_at_a_known_place_costs_one_transaction_beside_the_requests_ow
     assert ended == ["commit"] * 2
 
 
-def test_on_postgresql_only_counts_do_not_wait_for_the_disk(site: Site) -> None:
+def test_on_postgresql_only_counts_do_not_wait_for_the_disk(make_site: MakeSite, server_urls: Callable[[str], str]) -> None:
+    waiting = {"connect_args": {"options": "-c synchronous_commit=on"}}  # whatever the server's own default is
+    site = make_site(url=server_urls("postgresql"), config={"SQLALCHEMY_ENGINE_OPTIONS": waiting})
     with site.app.app_context():
-        if site.db.engine.dialect.name != "postgresql":
-            pytest.skip("a setting of PostgreSQL")
         show = sa.text("SHOW synchronous_commit")
 
         assert site.testing.runtime.aside.run(lambda connection: connection.scalar(show)) == "off"

@@ -235,7 +235,10 @@ class TestReference:
 
         documented = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
         assert documented <= {(row["method"], row["path"]) for row in rows}
-        assert next(row["access"] for row in rows if row["path"] == "/api/auth/me") == "For anybody signed in."
+        access = next(row["access"] for row in rows if row["path"] == "/api/auth/sessions")
+        assert access == "For anybody signed in. While impersonating too, where the app has that."
+        access = next(row["access"] for row in rows if row["path"] == "/api/auth/me")
+        assert "By API key too, where the app has them." in access
         assert "/api/auth/login" in ok(site, "routes")
 
     def test_features_are_listed_with_what_they_are(self, site: Site) -> None:

@@ -64,6 +64,8 @@ def test_without_a_mailer_a_mail_is_told_as_failed_with_the_remedy(site: Site, c
 
 
 def test_each_receiver_is_told_of_a_failed_mail_whatever_another_does(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    import asgiref  # noqa: F401  # async receivers need it
+
     told: list[str] = []
 
     def broken(sender: Flask, event: MailFailed) -> None:

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from flask_accounts.core.one_time import CODE_DIGITS, MAX_ATTEMPTS, Issued, OneTimeStore
+from flask_accounts.core.one_time import CODE_DIGITS, MAX_ATTEMPTS, Issued, OneTime, OneTimeStore
 from tests.conftest import MakeSite, Site
 from tests.opted_in import make_site as make_site
+from tests.opted_in import site as site
 
 HOUR = timedelta(hours=1)
 ADDRESS = "ann@example.com"
@@ -172,3 +173,144 @@ def test_a_token_for_a_look_alike_address_voids_nothing_and_its_code_opens_nothi
 
         assert store.peek("invite", mine.token, now) is not None
         assert store.consume_code("invite", "rene@example.com", right_code(theirs), now) is None
+
+
+@pytest.mark.requirement("ASVS 6.5.4")
+def test_a_code_is_drawn_from_all_numbers_of_its_digits(
+    store: OneTimeStore, ann: int, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A smaller range would make a code of as many digits that a few guesses find."""
+    ranges: list[int] = []
+
+    def draw(below: int) -> int:
+        ranges.append(below)
+        return 7
+
+    monkeypatch.setattr("flask_accounts.core.one_time.secrets.randbelow", draw)
+
+    assert right_code(issue(store, ann, now)) == "0" * (CODE_DIGITS - 1) + "7"
+    assert ranges == [10**CODE_DIGITS]
+
+
+def test_a_code_that_was_not_asked_for_is_not_made(site: Site, store: OneTimeStore, ann: int, now: datetime) -> None:
+    issued = store.issue("verify", user_id=ann, address=ADDRESS, lifetime=HOUR, now=now)
+
+    assert issued.code is None
+    assert site.db.session.execute(sa.text("SELECT code_hash FROM accounts_one_time_tokens")).scalars().all() == [None]
+
+
+def test_what_a_token_stands_for_is_what_it_was_issued_for(store: OneTimeStore, ann: int, now: datetime) -> None:
+    issued = store.issue("verify", user_id=ann, address=ADDRESS, lifetime=HOUR, now=now, data={"next": "/posts"})
+
+    found = store.peek("verify", issued.token, now)
+
+    assert found is not None
+    assert (found.purpose, found.user_id, found.address, found.data) == ("verify", ann, ADDRESS, {"next": "/posts"})
+    assert (found.created_at, found.expires_at) == (now, now + HOUR)
+    assert issued.expires_at == now + HOUR
+
+
+@pytest.mark.requirement("ASVS 15.4.2")
+def test_whoever_looked_in_time_but_took_too_late_gets_nothing(
+    store: OneTimeStore, ann: int, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two requests look at a token before either takes it: the row count decides, not the look."""
+    issued = issue(store, ann, now)
+    looked = store.peek("verify", issued.token, now)
+    assert looked is not None
+    assert store.take(looked)
+    assert not store.take(looked)
+
+    monkeypatch.setattr(store, "peek", lambda *args: looked)
+    monkeypatch.setattr(store, "peek_code_sent", lambda *args: looked)
+
+    assert store.consume("verify", issued.token, now) is None
+    assert store.consume_code("verify", ADDRESS, right_code(issued), now) is None
+
+
+@pytest.mark.requirement("ASVS 6.6.3")
+def test_the_last_try_at_a_code_still_counts_and_guesses_at_one_account_take_none_from_another(
+    site: Site, store: OneTimeStore, ann: int, now: datetime
+) -> None:
+    bob = site.user("bob@example.com").id
+    of_ann = issue(store, ann, now)
+    of_bob = store.issue("verify", user_id=bob, address="bob@example.com", lifetime=HOUR, now=now, code=True)
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert store.consume_code("verify", ADDRESS, "wrong", now) is None
+
+    assert store.consume_code("verify", ADDRESS, right_code(of_ann), now)
+    assert store.peek_code("verify", bob, right_code(of_bob), now)
+
+
+def test_who_may_not_guess_is_refused_the_right_code_and_is_not_counted(store: OneTimeStore, ann: int, now: datetime) -> None:
+    issued = issue(store, ann, now)
+    asked: list[tuple[object, str]] = []
+
+    def nobody(found: OneTime) -> bool:
+        asked.append((found.user_id, found.purpose))
+        return False
+
+    for _ in range(MAX_ATTEMPTS + 1):
+        assert store.peek_code_sent("verify", ADDRESS, right_code(issued), now, may=nobody) is None
+
+    assert asked == [(ann, "verify")] * (MAX_ATTEMPTS + 1)
+    assert store.peek_code_sent("verify", ADDRESS, right_code(issued), now, may=lambda found: True)
+
+
+@pytest.mark.requirement("OWASP-FP 4")
+def test_a_strangers_new_token_voids_his_older_one_and_nobody_elses(store: OneTimeStore, ann: int, now: datetime) -> None:
+    """By the address, since there is no account; an account's token sent to the same address is another matter."""
+
+    def of_stranger(address: str) -> Issued:
+        return store.issue("verify", user_id=None, address=address, lifetime=HOUR, now=now)
+
+    of_ann = issue(store, ann, now)
+    old, other = of_stranger(ADDRESS), of_stranger("zoe@example.com")
+
+    new = of_stranger(f" {ADDRESS.upper()}")
+
+    assert store.peek("verify", old.token, now) is None
+    assert [store.peek("verify", issued.token, now) is not None for issued in (new, other, of_ann)] == [True, True, True]
+
+
+def test_of_several_codes_of_an_account_the_newest_counts(store: OneTimeStore, ann: int, now: datetime) -> None:
+    old, new = (
+        store.issue("verify", user_id=ann, address=ADDRESS, lifetime=HOUR, now=now, code=True, void_older=False) for _ in range(2)
+    )
+
+    assert store.peek_code("verify", ann, right_code(old), now) is None
+    assert store.peek_code("verify", ann, right_code(new), now)
+
+
+def test_what_is_newer_than_a_token_is_voided_and_what_is_older_or_for_something_else_stays(
+    site: Site, store: OneTimeStore, ann: int, now: datetime
+) -> None:
+    bob = site.user("bob@example.com").id
+
+    def issued(purpose: str, user: int) -> str:
+        return store.issue(purpose, user_id=user, address=None, lifetime=HOUR, now=now, void_older=False).token
+
+    old, this, newer = (issued("undo", ann) for _ in range(3))
+    others = [("verify", issued("verify", ann)), ("undo", issued("undo", bob))]
+    found = store.peek("undo", this, now)
+    assert found is not None
+
+    store.void_newer(found)
+
+    assert store.peek("undo", newer, now) is None
+    assert store.peek("undo", old, now)
+    assert store.peek("undo", this, now)
+    assert all(store.peek(purpose, token, now) for purpose, token in others)
+    assert [each.id for each in store.outstanding("undo", ann, now)] == sorted([found.id, found.id - 1])
+    assert store.outstanding("undo", ann, now + HOUR) == []
+
+
+def test_deleting_an_accounts_tokens_leaves_the_others(site: Site, store: OneTimeStore, ann: int, now: datetime) -> None:
+    bob = site.user("bob@example.com").id
+    of_ann = issue(store, ann, now)
+    of_bob = store.issue("verify", user_id=bob, address="bob@example.com", lifetime=HOUR, now=now)
+
+    store.delete_all(ann)
+
+    assert store.peek("verify", of_ann.token, now) is None
+    assert store.peek("verify", of_bob.token, now)

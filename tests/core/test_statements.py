@@ -74,15 +74,15 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "logout, by the refresh token": (
         1, 200, lambda s: s.site.client.post("/api/auth/logout", headers=bearer(s.ann_tokens["refresh_token"])),
     ),
-    "reauthenticate": (4, 200, lambda s: s.ann.post("/api/auth/reauthenticate", json={"password": PASSWORD})),
+    "reauthenticate": (5, 200, lambda s: s.ann.post("/api/auth/reauthenticate", json={"password": PASSWORD})),
     "change password": (
-        9, 204, lambda s: s.ann.post("/api/auth/password/change", json={"current_password": PASSWORD, "new_password": NEW}),
+        11, 204, lambda s: s.ann.post("/api/auth/password/change", json={"current_password": PASSWORD, "new_password": NEW}),
     ),
     # The own account
     "me": (1, 200, lambda s: s.ann.get("/api/auth/me")),
     "me, without a token": (0, 401, lambda s: s.site.client.get("/api/auth/me")),
     "change me": (4, 200, lambda s: s.ann.patch("/api/auth/me", json={"username": "anna"})),
-    "delete me": (16, 204, lambda s: s.ann.delete("/api/auth/me")),
+    "delete me": (20, 204, lambda s: s.ann.delete("/api/auth/me")),
     "own sessions": (2, 200, lambda s: s.ann.get("/api/auth/sessions")),
     "end other sessions": (3, 204, lambda s: s.ann.delete("/api/auth/sessions")),
     # Administration
@@ -97,7 +97,7 @@ LIMITS: dict[str, tuple[int, int, Act]] = {
     "make an account": (5, 201, lambda s: s.admin.post("/api/users", json={"email": "new@example.com", "password": NEW})),
     "change an account": (5, 200, lambda s: s.admin.patch(f"/api/users/{s.ann_id}", json={"username": "anna"})),
     "disable an account": (10, 200, lambda s: s.admin.post(f"/api/users/{s.ann_id}/disable")),
-    "delete an account": (17, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
+    "delete an account": (21, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}")),
     "somebody's sessions": (3, 200, lambda s: s.admin.get(f"/api/users/{s.ann_id}/sessions")),
     "end somebody's sessions": (4, 204, lambda s: s.admin.delete(f"/api/users/{s.ann_id}/sessions")),
     "invite": (7, 201, lambda s: s.admin.post("/api/users/invitations", json={"email": "new@example.com", "roles": ["editor"]})),
@@ -176,7 +176,7 @@ def test_a_list_costs_the_same_however_many_accounts_it_shows(site: Site, number
 
     admin.get("/api/users?per_page=100")
 
-    assert len(site.statements) == 3
+    assert len(site.statements) == 2, "a page that shows the end of the list needs no count"
 
 
 def test_each_event_costs_the_audit_log_one_insert(site: Site) -> None:

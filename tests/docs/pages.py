@@ -1,18 +1,22 @@
 """Reads the documentation's pages and runs what stands in them, as a reader would.
 
-A page is a folder and a shell. Its blocks run in the order of the page:
+A page is a folder and a shell; the pages of the tutorial share a folder, one after the other. Blocks run in the order of the page:
 
 - `python` blocks run one after the other in one namespace; a block that begins with a comment `# name.py` is saved under that
   name instead, to be imported or served by later blocks; `ini` and `toml` blocks are parsed, and saved in the same way.
 - `console` blocks are typed into one bash, line by line after `$ `; what is printed must be what the page shows, where `...`
   stands for anything. A server that a page starts is started on a free port, which then stands for the one on the page.
+- `html` and `javascript` blocks are saved under the name in their first comment; `json` and `pyi` blocks (signatures) must parse.
+- `typescript` blocks are parts of the files of `examples/typescript`, which the tests compile and run.
 - `text` blocks are not run, and neither is a command that fetches packages or the sources (see `FETCHES`).
 """
 
 from __future__ import annotations
 
+import ast
 import configparser
 import doctest
+import json
 import os
 import re
 import socket
@@ -31,7 +35,7 @@ from typing import IO
 ROOT = Path(__file__).parent.parent.parent
 FETCHES = re.compile(r"\b(?:pip install|git clone|npm|apt-get)\b")
 """Commands that need the network: `.ci/run` and the package tests run these."""
-SERVES = re.compile(r"\bflask\b.* run\b|-m examples\.demo$|app\.py$")
+SERVES = re.compile(r"\bflask\b.* run\b|-m examples\.demo$|app\.py$|^gunicorn\b")
 PORT = "127.0.0.1:5000"
 SHELL_PROMPT, MORE = "$ ", "> "
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -48,13 +52,20 @@ class Block:
     @property
     def file_name(self) -> str | None:
         """The name that its first line gives, if it does."""
-        match = re.match(r"# ([\w/]+\.(?:py|ini|toml))\n", self.text)
+        match = re.match(r"(?:#|//|<!--) ([\w/]+\.(?:py|ini|toml|js|html))(?: -->)?\n", self.text)
         return match[1] if match else None
 
 
 def page_paths() -> list[Path]:
     """Every page that is written by hand or made: README, the project's papers, and all of docs."""
     return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def runs() -> list[list[Path]]:
+    """What runs together, in order, in one folder: each page by itself, and the steps of the tutorial."""
+    steps = [path for path in page_paths() if path.parent.name == "tutorial"]
+    alone = [[path] for path in page_paths() if path not in steps and any(blocks(path))]
+    return [steps, *alone]
 
 
 def blocks(path: Path) -> Iterator[Block]:
@@ -78,6 +89,8 @@ class Page:
 
     path: Path
     folder: Path
+    commands: Path | None = None
+    """A folder of commands that are found before those of the system."""
     module: types.ModuleType = field(default_factory=lambda: types.ModuleType("page"))
     shell: Shell | None = None
 
@@ -97,6 +110,15 @@ class Page:
             case "ini":
                 configparser.ConfigParser().read_string(block.text)
                 self._save(block.file_name, block.text)
+            case "html" | "javascript" if block.file_name:
+                self._save(block.file_name, block.text)
+            case "json":
+                json.loads(block.text)
+            case "pyi":
+                ast.parse(block.text)
+            case "typescript":
+                files = [file.read_text(encoding="utf-8") for file in (ROOT / "examples" / "typescript").glob("*.ts")]
+                assert any(block.text in text for text in files), f"{place}: no file of examples/typescript has this in it"
             case "text":
                 pass
             case other:
@@ -109,10 +131,11 @@ class Page:
 
     def _save(self, name: str | None, text: str) -> None:
         if name:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_text(text, encoding="utf-8")
 
     def _type(self, block: Block, place: str) -> None:
-        self.shell = self.shell or Shell(self.folder)
+        self.shell = self.shell or Shell(self.folder, self.commands)
         for command, wanted in commands(block.text):
             if FETCHES.search(command):
                 continue
@@ -142,20 +165,25 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
         yield command, shown
 
 
+def shell_environment() -> dict[str, str]:
+    """What every page's commands find in their environment."""
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONWARNINGS": "error::DeprecationWarning:flask_accounts",
+        "NO_COLOR": "1",
+    }
+
+
 class Shell:
     """A bash that keeps its variables between commands, and the server that a page starts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commands: Path | None = None) -> None:
         self.port = free_port()
-        self.environment = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONWARNINGS": "error::DeprecationWarning:flask_accounts",
-            "FLASK_RUN_PORT": str(self.port),
-            "PORT": str(self.port),
-            "NO_COLOR": "1",
-        }
+        self.environment = shell_environment() | {"FLASK_RUN_PORT": str(self.port), "PORT": str(self.port)}
+        if commands:
+            self.environment["PATH"] = f"{commands}{os.pathsep}{self.environment['PATH']}"
         self.folder = folder
         self._server: subprocess.Popen[bytes] | None = None
         self._bash = subprocess.Popen(
@@ -167,7 +195,7 @@ class Shell:
         """What the command prints; AssertionError if it fails."""
         stdin, stdout = _pipes(self._bash)
         end = "--- the command has ended with"
-        stdin.write(f"{command.replace(PORT, f'127.0.0.1:{self.port}')}\nstatus=$?\necho\necho '{end}' $status\n".encode())
+        stdin.write(f"{self._moved(command)}\nstatus=$?\necho\necho '{end}' $status\n".encode())
         stdin.flush()
         printed: list[str] = []
         while line := stdout.readline().decode():
@@ -184,7 +212,7 @@ class Shell:
         self.type("export -p > .exported")  # what the page has exported so far counts for the server too
         with (self.folder / "server.log").open("wb") as log:
             self._server = subprocess.Popen(
-                ["bash", "-c", f". ./.exported; exec {command.removesuffix(' &')}"],
+                ["bash", "-c", f". ./.exported; exec {self._moved(command.removesuffix(' &'))}"],
                 cwd=self.folder, env=self.environment, stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + 120
@@ -200,6 +228,9 @@ class Shell:
         if self._server:
             self._server.terminate()
             self._server.wait(timeout=10)
+
+    def _moved(self, command: str) -> str:
+        return command.replace(PORT, f"127.0.0.1:{self.port}")
 
     def _answers(self) -> bool:
         try:

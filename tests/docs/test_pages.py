@@ -18,25 +18,25 @@ import sqlalchemy as sa
 from flask_accounts import default_features, opt_in_features
 from flask_accounts.core.schemas import TokenResponse
 from flask_accounts.features.registration.schemas import RegisteredSchema
-from tests.docs.pages import ROOT, Page, blocks, commands, page_paths
+from tests.docs.pages import ROOT, Page, blocks, commands, page_paths, runs, shell_environment
+from tests.docs.warm import warm_flask
 
 PAGES = page_paths()
 
 
 @pytest.fixture
-def page(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where pages run: an empty folder, from which they import; what they leave open or imported goes afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     there = set(sys.modules)
-    found = Page(request.param, tmp_path)
     opened: list[Any] = []
 
     def remember(connection: Any, record: object) -> None:  # whatever the driver's connection is
         opened.append(connection)
 
     sa.event.listen(sa.Pool, "connect", remember)
-    yield found
-    found.close()
+    yield tmp_path
     sa.event.remove(sa.Pool, "connect", remember)
     for connection in opened:  # pages leave theirs to the end of the process, as readers do
         connection.close()
@@ -46,15 +46,26 @@ def page(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             del sys.modules[name]
 
 
-@pytest.mark.parametrize(
-    "page", [path for path in PAGES if any(blocks(path))], ids=lambda path: str(path.relative_to(ROOT)), indirect=True
-)
-def test_every_block_of_the_page_runs_as_printed(page: Page) -> None:
-    found = list(blocks(page.path))
-    if any(block.language == "console" for block in found) and not (shutil.which("bash") and shutil.which("curl")):
+@pytest.fixture(scope="module")
+def flask_command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """Where pages find a `flask` that need not import everything each time."""
+    if not hasattr(os, "fork"):
+        yield None
+        return
+    with warm_flask(tmp_path_factory.mktemp("warm"), shell_environment()) as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("pages", runs(), ids=lambda pages: str(pages[0].relative_to(ROOT)))
+def test_every_block_of_the_page_runs_as_printed(pages: list[Path], folder: Path, request: pytest.FixtureRequest) -> None:
+    languages = {block.language for path in pages for block in blocks(path)}
+    if "console" in languages and not (shutil.which("bash") and shutil.which("curl")):
         pytest.skip("the page types commands, and there is no bash or no curl here")
-    for block in found:
-        page.run(block)
+    flask_command = request.getfixturevalue("flask_command") if "console" in languages else None
+    for path in pages:
+        with contextlib.closing(Page(path, folder, flask_command)) as page:
+            for block in blocks(path):
+                page.run(block)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -62,14 +62,25 @@ def limits() -> bool:
 
 
 @pytest.fixture
+def config() -> dict[str, Any]:
+    """What a test wants configured otherwise."""
+    return {}
+
+
+@pytest.fixture
 def demo(
-    database_url: str, listener: socket.socket, limits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    listener: socket.socket,
+    limits: bool,
+    config: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Demo]:
     """The blog in its testing configuration."""
     monkeypatch.setenv("DEMO_INSTANCE", str(tmp_path / "instance"))
     app = create_app(
         "testing", SQLALCHEMY_DATABASE_URI=database_url, CORS_ORIGINS=["https://friend.example"],
-        ACCOUNTS_MAIL_BASE_URL=f"http://127.0.0.1:{listener.getsockname()[1]}",
+        ACCOUNTS_MAIL_BASE_URL=f"http://localhost:{listener.getsockname()[1]}", **config,
     )  # fmt: skip
     mail = accounts_of(app).mail
     with app.app_context():

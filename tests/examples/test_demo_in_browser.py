@@ -7,136 +7,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from examples.demo.models import Post, User
-from werkzeug.serving import make_server
 
 from flask_accounts.testing import PASSWORD
 from tests.browser import chromium
 
 from .conftest import Demo
+from .visits import FIREFOX, Visitor, expect, visit
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-expect = playwright.expect
-expect.set_options(timeout=15_000)
-
-__all__ = ["chromium"]
+__all__ = ["chromium", "visit"]
 
 NEW_PASSWORD = "quite another phrase 17"
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-# What Chromium writes to the console for every answer of 400 and above, also where the page expects it.
-REFUSED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-
-
-@dataclass
-class Visit:
-    """Somebody's browser at the blog, and what it saw go wrong."""
-
-    page: Any
-    url: str
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", lambda message: self._console(message.type, message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(f"uncaught: {error}"))
-        self.page.on("request", lambda request: self._request(request.method, request.url))
-        self.page.on("response", lambda response: self._response(response.status, response.url))
-
-    def _console(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning") and not REFUSED.match(text):
-            self.complaints.append(f"{kind}: {text}")
-
-    def _request(self, method: str, url: str) -> None:
-        self.requests.append(f"{method} {url.removeprefix(self.url)}")
-        if not url.startswith((self.url, "blob:", "data:")):
-            self.complaints.append(f"went to another host: {url}")
-
-    def _response(self, status: int, url: str) -> None:
-        if status >= 500:
-            self.complaints.append(f"{status}: {url}")
-
-    def go(self, path: str) -> None:
-        self.page.goto(f"{self.url}/#{path}")
-
-    def heading(self, text: str) -> None:
-        expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
-
-    def says(self, text: str) -> None:
-        expect(self.page.locator("#said")).to_have_text(text)
-
-    def fill(self, **values: str) -> None:
-        for name, value in values.items():
-            self.page.locator(f"form [name={name}]").fill(value)
-
-    def press(self, name: str) -> None:
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-    def follow(self, name: str) -> None:
-        self.page.get_by_role("link", name=name, exact=True).first.click()
-
-    def mail(self, to: str, subject: str) -> Visit:
-        """Another tab of the same browser, at the newest mail of that subject in the outbox."""
-        tab = Visit(self.page.context.new_page(), self.url, self.complaints, self.requests)
-        tab.page.goto(f"{self.url}/outbox")
-        mails = tab.page.get_by_role("listitem").filter(has_text=f"to {to} ").filter(has_text=subject)
-        mails.first.get_by_role("link").click()
-        expect(tab.page.get_by_role("heading", level=1)).to_contain_text(subject)
-        return tab
-
-    def by_mail(self, to: str, subject: str) -> Visit:
-        """The page that the link of that mail leads to, in another tab."""
-        tab = self.mail(to, subject)
-        tab.page.locator(".mail-text a").click()
-        expect(tab.page).not_to_have_url(re.compile("/outbox/"))
-        return tab
-
-    @property
-    def letter(self) -> Any:
-        """The mail that this tab shows, as most people see it."""
-        return self.page.frame_locator("iframe.mail")
-
-    def sign_in(self, login: str, password: str = PASSWORD) -> None:
-        self.go("/sign-in")
-        self.fill(login=login, password=password)
-        self.press("Sign in")
-        expect(self.page.locator(".chip")).to_be_visible()
-
-
-Visitor = Callable[..., Visit]
-
-
-@pytest.fixture
-def visit(chromium: Any, demo: Demo, listener: socket.socket) -> Iterator[Visitor]:
-    """Opens browsers at the served blog; whatever they complained of fails the test."""
-    port = listener.getsockname()[1]
-    server = make_server("127.0.0.1", port, demo.app, threaded=True, fd=listener.fileno())
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    visits: list[Visit] = []
-    contexts = []
-
-    def open_browser(**options: Any) -> Visit:
-        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(15_000)
-        contexts.append(context)
-        visits.append(Visit(context.new_page(), f"http://127.0.0.1:{port}"))
-        return visits[-1]
-
-    yield open_browser
-    for context in contexts:
-        context.close()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    assert [complaint for visited in visits for complaint in visited.complaints] == []
 
 
 def test_a_person_registers_writes_ends_another_session_changes_the_password_and_leaves(visit: Visitor) -> None:
@@ -186,7 +70,7 @@ def test_a_person_registers_writes_ends_another_session_changes_the_password_and
     # Sees the session of another browser, and ends it.
     there = visit(user_agent=FIREFOX)
     there.sign_in("ann@example.com")
-    here.go("/account")
+    here.go("/security")
     sessions = page.get_by_role("list", name="Sessions").get_by_role("listitem")
     expect(sessions).to_have_count(2)
     expect(sessions.first).to_contain_text("this one")
@@ -211,6 +95,7 @@ def test_a_person_registers_writes_ends_another_session_changes_the_password_and
     third.heading("Sign in")
 
     # Leaves, and comes in with the new password only.
+    here.follow("Account")
     here.press("Sign out")
     here.says("You are signed out.")
     expect(page.locator(".chip")).to_have_count(0)
@@ -339,7 +224,7 @@ def test_who_registered_an_address_of_others_is_out_once_its_owner_comes(visit: 
     theirs.fill(login="eve", password=PASSWORD)
     theirs.press("Sign in")
     expect(theirs.page.get_by_role("alert")).to_have_text("The credentials are not valid.")
-    ours.go("/account")
+    ours.go("/security")
     ours.follow("Forgotten, or none yet?")
     ours.heading("Forgot your password?")
     ours.press("Send me a link")
@@ -610,11 +495,40 @@ def test_an_expired_token_is_renewed_once_however_many_calls_meet_it(visit: Visi
     demo.testing.clock.move(minutes=16)
     here.requests.clear()
 
-    here.go("/account")  # asks for the account and its sessions at the same time
+    here.go("/security")  # asks for the account and its sessions at the same time
 
-    here.heading("Your account")
+    expect(here.page.get_by_role("region", name="Where you are signed in")).to_contain_text("this one")
     assert here.requests.count("POST /api/auth/refresh") == 1
     assert here.requests.count("GET /api/auth/me") == here.requests.count("GET /api/auth/sessions") == 2
+
+
+LATE = """() => {
+const ask = window.fetch;
+let free;
+const renewed = new Promise((resolve) => { free = resolve; });
+window.fetch = async (path, options) => {
+  const answer = await ask(path, options);
+  if (path.endsWith("/auth/refresh")) setTimeout(free);  // once whoever waits for it has heard
+  if (path.endsWith("/auth/sessions") && answer.status === 401) await renewed;
+  return answer;
+};
+}"""
+"""One refusal comes in after another call has renewed the tokens."""
+
+
+def test_a_refusal_that_comes_in_late_does_not_renew_the_tokens_once_more(visit: Visitor, demo: Demo) -> None:
+    demo.person("ann")
+    here = visit()
+    here.sign_in("ann")
+    demo.testing.clock.move(minutes=16)
+    here.requests.clear()
+    here.page.evaluate(LATE)
+
+    here.go("/security")
+
+    expect(here.page.get_by_role("region", name="Where you are signed in")).to_contain_text("this one")
+    assert here.requests.count("GET /api/auth/sessions") == 2
+    assert here.requests.count("POST /api/auth/refresh") == 1
 
 
 @pytest.mark.requirement("ASVS 7.5.1")
@@ -806,7 +720,8 @@ def test_a_person_deletes_the_account_and_has_it_back_by_signing_in(visit: Visit
 
     here.says("Your account is deleted. Until it is gone for good, signing in brings it back.")
     expect(here.page.get_by_text("Nothing has been written here yet.")).to_be_visible()
-    assert here.page.context.cookies() == []
+    # What is left binds the sign-in page's question for passkeys to this browser, and is worth nothing by itself.
+    assert {cookie["name"] for cookie in here.page.context.cookies()} == {"__Host-passkey"}
     there.go("/account")
     there.heading("Sign in")
     here.mail("ann@example.com", "Your account will be erased on")
@@ -978,7 +893,7 @@ def test_no_script_reaches_a_token(visit: Visitor, demo: Demo) -> None:
     assert names == {"csrf_access_token", "csrf_refresh_token"}
     assert kept == [0, 0]
     assert {cookie["name"] for cookie in here.page.context.cookies() if cookie["secure"] and cookie["httpOnly"]} == {
-        "__Host-access_token", "__Host-refresh_token",
+        "__Host-access_token", "__Host-refresh_token", "__Host-passkey",
     }  # fmt: skip
 
 
@@ -990,7 +905,7 @@ def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int
     demo.person("ann", display_name="w" * 80)
     for path in (
         "/register", "/sign-in", "/forgot-password", "/verify-email", "/reset-password",
-        "/confirm-email-change", "/undo-email-change", "/accept-invitation", "/unlock", "/sign-in-by-mail",
+        "/confirm-email-change", "/undo-email-change", "/accept-invitation", "/unlock", "/sign-in-by-mail", "/signed-in",
     ):  # fmt: skip
         here.go(path)
         expect(here.page.get_by_role("heading", level=1)).to_be_visible()
@@ -1004,7 +919,7 @@ def test_no_page_is_wider_than_the_screen(visit: Visitor, demo: Demo, width: int
     expect(here.page.get_by_role("list", name="Invitations").get_by_role("listitem")).to_have_count(1)
 
     for path in (
-        "/", f"/posts/{post}", "/write", "/account", "/people", f"/people/{ada.id + 1}", "/people/invitations",
+        "/", f"/posts/{post}", "/write", "/account", "/security", "/people", f"/people/{ada.id + 1}", "/people/invitations",
         "/verify-email", "/confirm-email-change", "/nothing",
     ):  # fmt: skip
         here.go(path)
@@ -1028,7 +943,7 @@ def test_everything_has_a_name_and_the_keyboard_is_enough_to_sign_in(visit: Visi
     here.page.keyboard.press("Enter")
 
     here.says("Welcome back, Ann Lee.")
-    for path in ("/", "/write", "/account", "/verify-email", "/confirm-email-change", "/forgot-password", "/unlock"):
+    for path in ("/", "/write", "/account", "/security", "/verify-email", "/confirm-email-change", "/forgot-password", "/unlock"):
         here.go(path)
         expect(here.page.locator(".loading")).to_have_count(0)
         nameless = here.page.evaluate(

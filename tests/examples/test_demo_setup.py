@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from pathlib import Path
 
@@ -204,5 +205,35 @@ def test_one_command_prepares_everything_and_serves_on_the_own_machine(bare: Pat
 
     assert result.exit_code == 0, result.output
     assert "admin@example.com" in result.output
-    assert "http://127.0.0.1:5999/outbox" in result.output
+    assert "http://localhost:5999/outbox" in result.output
     assert served == {"host": "127.0.0.1", "port": 5999, "posts": 6, "debug": False, "threaded": True}
+
+
+# What the doctor says
+
+
+def doctor(app: flask.Flask) -> dict[str, set[str]]:
+    found = json.loads(app.test_cli_runner().invoke(args=["accounts", "doctor", "--json"]).output)["findings"]
+    return {severity: {each["code"] for each in found if each["severity"] == severity} for severity in ("error", "warning")}
+
+
+def test_the_doctor_finds_the_demo_in_development_unfit_for_production(bare: Path) -> None:
+    app = create_app("development")
+    with app.app_context():
+        db.create_all()
+
+    assert doctor(app) == {
+        "error": {"debug-mode", "cookies-without-secure", "links-to-nowhere", "local-passkeys", "migrations-pending"},
+        "warning": {"flask-session-cookie", "sqlite-journal", "no-administrator", "unproved-registration"},
+    }
+
+
+def test_the_doctor_tells_the_demo_in_production_of_its_migrations_and_the_addresses_that_are_nobodys(live: Path) -> None:
+    app = create_app("production")
+    with app.app_context():
+        db.create_all()
+
+    assert doctor(app) == {
+        "error": {"guessable-signing-key", "links-to-nowhere", "migrations-pending"},  # this test's own key and addresses
+        "warning": {"flask-session-cookie", "sqlite-journal", "mail-sender", "no-administrator", "unproved-registration"},
+    }

@@ -149,7 +149,7 @@ def test_asking_at_sign_in_needs_a_way_to_answer() -> None:
 
     app = Flask("host")
     app.config.update(SECRET_KEY=KEY, SQLALCHEMY_DATABASE_URI="sqlite://", ACCOUNTS_PASSWORD_CHECK_AT_SIGN_IN=True)
-    features = [feature for feature in default_features() if feature.name != "challenges"]
+    features = [feature for feature in default_features() if feature.name not in ("challenges", "mfa", "totp")]
 
     with pytest.raises(ConfigurationError, match="needs the feature Challenges"):
         Accounts(SQLAlchemy(), app, features=features)

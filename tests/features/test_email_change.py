@@ -12,6 +12,9 @@ from flask_accounts import Accounts, Client, Message, ValidationError, default_f
 from flask_accounts.features.email_change.service import EmailChangeService
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site, bearer
+from tests.features.mfa.tools import begin as begin_app
+from tests.features.mfa.tools import confirm as confirm_app
+from tests.features.mfa.tools import enrolled
 
 BASE = "https://app.example.com/account"
 OLD, NEW, THIRD = "ann@example.com", "ann@new.example.com", "ann@third.example.com"
@@ -331,6 +334,50 @@ class TestUndoing:
         assert [(event.email, event.dropped) for event in undone] == [(OLD, NEW)]
         assert [event.way for event in told if isinstance(event, events.EmailChanged)] == ["undone"]
         assert {event.reason for event in told if isinstance(event, events.SessionEnded)} == {"email_undone"}
+
+    @pytest.mark.requirement("ASVS 6.4.4", "ASVS 7.4.3")
+    def test_a_second_factor_that_a_hijacker_has_set_up_since_does_not_lock_the_owner_out(self, site: Site) -> None:
+        thief = site.client_for(key_of(site))
+        back = move(site, NEW)
+        assert confirm_app(thief, begin_app(thief, site).code()).status_code == 200
+        site.testing.outbox.clear()
+
+        with site.testing.recorded() as told:
+            assert undo(site, back).status_code == 204
+
+        token = token_in(mail(site, "reset_password", OLD))
+        site.client.post("/api/auth/password/reset", json={"token": token, "new_password": "quite another good password"})
+        assert site.login(OLD, "quite another good password").status_code == 200, "and nothing is asked for that only he has"
+        gone = {event.factor for event in told if isinstance(event, events.FactorChanged) and event.change == "removed"}
+        assert gone == {"totp", "recovery_codes"}
+        assert mail(site, "factor_changed").to == OLD
+
+    @pytest.mark.requirement("ASVS 6.4.4")
+    def test_a_factor_set_up_between_asking_and_changing_is_his_too(self, site: Site) -> None:
+        thief = site.client_for(key_of(site))
+        assert ask(site, NEW, by=key_of(site)).status_code == 202
+        site.testing.clock.move(minutes=1)
+        asked = token_in(mail(site, "change_email", NEW))
+        assert confirm_app(thief, begin_app(thief, site).code()).status_code == 200
+        # Setting one up ends other sessions, so the change that they asked for is void; the thief asks in his own.
+        assert confirm(site, token=asked).status_code == 400
+
+    @pytest.mark.requirement("ASVS 6.3.3")
+    def test_a_second_factor_from_before_stays_so_that_old_mail_alone_is_no_way_in(self, make_site: MakeSite) -> None:
+        site = make_site()
+        owner = enrolled(site, OLD)
+        site.testing.clock.move(minutes=1)
+        assert owner.browser.post("/api/auth/email/change", json={"email": NEW}).status_code == 202
+        assert confirm(site, token=token_in(mail(site, "change_email", NEW))).status_code == 204
+        assert owner.browser.post("/api/auth/mfa/recovery-codes").status_code == 201
+
+        assert undo(site, token_in(mail(site, "email_changed", OLD))).status_code == 204
+
+        token = token_in(mail(site, "reset_password", OLD))
+        site.client.post("/api/auth/password/reset", json={"token": token, "new_password": "quite another good password"})
+        answer = site.login(OLD, "quite another good password")
+        assert (answer.status_code, answer.get_json()["code"]) == (401, "MFA_REQUIRED")
+        assert answer.get_json()["challenges"] == ["totp"], "new recovery codes went with whoever had them made"
 
     def test_its_owner_sets_a_new_password_and_is_in_again(self, site: Site) -> None:
         undo(site, move(site, NEW))

@@ -12,6 +12,7 @@ from flask_accounts.core.events import EmailVerified
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site, bearer
 from tests.opted_in import make_site as make_site
+from tests.opted_in import site as site
 
 BASE = "https://app.example.com/account"
 

@@ -21,6 +21,7 @@ from flask_accounts.features.users.leaving import LeavingService
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site
 from tests.contract import token_of
+from tests.features.mfa.tools import begin, confirm, with_token
 
 EXPORT = "/api/auth/me/export"
 HERE: dict[str, Any] = {"headers": {"User-Agent": "Firefox/1"}, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
@@ -37,14 +38,26 @@ IN_THE_EXPORT = {
     "accounts_events": "audit",
     "accounts_suspensions": "users",
     "accounts_deletions": "users",
+    "accounts_mfa": "mfa",
+    "accounts_recovery_codes": "mfa",
+    "accounts_remembered_devices": "mfa",
+    "accounts_totp": "totp",
 }
 """Each table that says something about accounts, and the member of the export in which it does."""
 NOT_IN_THE_EXPORT = {
     "accounts_revoked_tokens": "Ids of tokens that host code made, and when they expire; not whose they are.",
     "accounts_limits": "Counts under digests that fit no account; they go when their window is over.",
     "accounts_event_seals": "How far the chains of the audit log had come; nothing about anybody.",
+    "accounts_signing_keys": "The app's own keys; nothing about anybody.",
+    "accounts_imports": "How far an import of accounts has come, in counts; nothing about anybody.",
 }
 """Tables that hold nothing to export, and why."""
+IN_THE_EXPORT_OF_SOME = {
+    "accounts_api_keys": "api_keys", "accounts_service_accounts": "api_keys", "accounts_identities": "oidc",
+    "accounts_impersonations": "impersonation", "accounts_provider_tokens": "oidc", "accounts_passkeys": "passkeys",
+    "accounts_passkey_handles": "passkeys",
+}  # fmt: skip
+"""Tables and members that the account below says nothing in: their features' own tests look at them."""
 
 
 @pytest.fixture
@@ -62,15 +75,19 @@ def exported(site: Site, user: Any) -> dict[str, Any]:
 def lived(make_site: MakeSite, **kwargs: Any) -> tuple[Site, Any]:
     """A site, and an account about which every table says something."""
     site = make_site(
-        features=[*default_features(), *opt_in_features()], limits=True, config={"ACCOUNTS_DELETION_GRACE": 60}, **kwargs
-    )
+        features=[*default_features(), *opt_in_features()], limits=True,
+        config={"ACCOUNTS_DELETION_GRACE": 60, "ACCOUNTS_MFA_REMEMBER_FOR": 3600}, **kwargs,
+    )  # fmt: skip
     boss = site.client_for(site.admin())
     boss.post("/api/users/invitations", json={"email": "ann@example.com"})
     accepted = {"token": token_of(site.testing.outbox[-1].text), "password": PASSWORD, "username": "ann"}
     ann = site.client.post("/api/auth/invitations/accept", json=accepted).get_json()["user"]
     boss.post("/api/users/roles", json={"name": "editor", "permissions": ["users:read"]})
     boss.put(f"/api/users/{ann['id']}/roles", json={"roles": ["editor"]})
-    site.login("ann@example.com", **HERE)
+    browser = with_token(site, site.login("ann@example.com", **HERE).get_json()["access_token"])
+    confirm(browser, begin(browser, site).code())
+    browser.post("/api/auth/mfa/devices")
+    browser.post("/api/auth/reauthenticate", json={"method": "totp", "code": "wrong"})
     site.login("ann@example.com", "wrong", environ_base={"REMOTE_ADDR": "198.51.100.7"})
     with site.app.app_context():
         site.accounts.users.disable(ann["id"], reason="spam")
@@ -87,9 +104,9 @@ def test_every_table_is_in_the_export_or_named_here_with_a_reason() -> None:
 
     tables = set(db.metadata.tables)
 
-    assert tables == IN_THE_EXPORT.keys() | NOT_IN_THE_EXPORT.keys()
+    assert tables == IN_THE_EXPORT.keys() | IN_THE_EXPORT_OF_SOME.keys() | NOT_IN_THE_EXPORT.keys()
     owned = {table.name for table in db.metadata.sorted_tables for key in table.foreign_keys if key.column.table.name == "users"}
-    assert owned <= IN_THE_EXPORT.keys()
+    assert owned <= IN_THE_EXPORT.keys() | IN_THE_EXPORT_OF_SOME.keys()
 
 
 def test_each_of_these_tables_shows_in_the_export_of_an_account_that_has_lived(
@@ -266,7 +283,7 @@ def test_who_asks_again_and_again_is_held_back(make_site: MakeSite) -> None:
 def with_posts(db: SQLAlchemy) -> dict[str, Any]:
     class Person(UserMixin, db.Model):  # type: ignore[name-defined,misc]
         __tablename__ = "people"
-        posts = db.relationship("Post", cascade="all, delete-orphan")
+        posts = db.relationship(lambda: Post, cascade="all, delete-orphan")  # by its name it would be held by nothing
 
     class Post(db.Model):  # type: ignore[name-defined,misc]
         __tablename__ = "posts"

@@ -14,6 +14,7 @@ from flask_accounts.features.users.service import UserService
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site, bearer
 from tests.opted_in import make_site as make_site
+from tests.opted_in import site as site
 
 NEW = "quite another good password"
 

@@ -263,6 +263,7 @@ def test_refreshing_does_not_count_as_presence(make_site: MakeSite) -> None:
     assert answer.get_json()["code"] == "REAUTHENTICATION_REQUIRED"
 
 
+@pytest.mark.requirement("ASVS 7.5.3", "ASVS 10.3.4")
 def test_fresh_takes_a_time_of_its_own(make_site: MakeSite) -> None:
     site = serve(make_site, login_required(fresh=timedelta(minutes=1)))
     client = site.client_for(site.user())

@@ -313,6 +313,8 @@ def test_a_receiver_that_does_not_commit_leaves_nothing(site: Site) -> None:
 
 
 def test_a_receiver_may_be_async(site: Site) -> None:
+    import asgiref  # noqa: F401  # async receivers need it
+
     heard: list[str] = []
 
     async def receive(app: Flask, event: events.UserRegistered) -> None:

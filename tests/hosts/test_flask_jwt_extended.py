@@ -17,6 +17,7 @@ from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_accounts import Accounts, ConfigurationError, login_required
+from flask_accounts import current_principal as our_current_principal
 from flask_accounts import current_user as our_current_user
 from flask_accounts.testing import PASSWORD, AccountsTesting
 from tests.conftest import KEY, MakeSite, Site, bearer
@@ -262,6 +263,29 @@ def test_a_minted_token_with_what_flask_jwt_extended_offers(host: Site) -> None:
     assert get(host, "/plain", endless)[1]["code"] == "INVALID_TOKEN", "a token that never expires is none of ours"
 
 
+@pytest.mark.requirement("ASVS 8.3.2")
+def test_a_minted_token_gives_the_rights_its_account_has_now_not_those_it_claims(make_site: MakeSite) -> None:
+    def more(app: Flask, db: SQLAlchemy) -> None:
+        @app.get("/caller")
+        @fje.jwt_required()
+        def caller() -> dict[str, Any]:
+            found = our_current_principal
+            return {
+                "id": found.user_id, "email": found.user.email, "roles": sorted(found.roles), "all": found.can("users:read"),
+                "session": found.session_id, "shop": found.claims["shop"],
+            }  # fmt: skip
+
+    host = make_site(views=more)
+    ann, root = host.user(ANN), host.user("root@example.com", roles=["admin"])
+    claims = {"shop": 7, "roles": ["admin"], "permissions": ["*"]}
+
+    shown = get(host, "/caller", mint(host, ann, additional_claims=claims))[1]
+    powerful = get(host, "/caller", mint(host, root, additional_claims=claims))[1]
+
+    assert shown == {"id": ann.id, "email": ANN, "roles": [], "all": False, "session": None, "shop": 7}
+    assert powerful == shown | {"id": root.id, "email": "root@example.com", "roles": ["admin"], "all": True}
+
+
 @pytest.mark.requirement("ASVS 7.4.1")
 def test_a_minted_token_is_revoked_by_its_claims_alone(host: Site) -> None:
     ann = host.user(ANN)
@@ -329,7 +353,7 @@ def host_with_own_manager(make_app: MakeApp, manage: Any = own_manager) -> Site:
     views(app, db)
     with app.app_context():
         db.create_all()
-    return Site(app, db, accounts, AccountsTesting(app), [])
+    return Site(app, db, accounts, AccountsTesting(app))
 
 
 def test_a_hosts_own_manager_keeps_its_loaders_and_honours_revocation(make_app: MakeApp) -> None:

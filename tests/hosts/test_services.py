@@ -22,6 +22,7 @@ from flask_accounts.core.errors import (
     UsernameTaken,
 )
 from flask_accounts.core.gates import LoginAttempt
+from flask_accounts.core.sessions import SessionStore
 from flask_accounts.core.users import UserView
 from flask_accounts.features.password.service import PasswordService
 from flask_accounts.features.sessions.service import SessionService
@@ -74,6 +75,24 @@ def test_a_rollback_leaves_nothing_of_anything(site: Site) -> None:
     assert rows(site) == before
     answer = site.client.get("/api/auth/me", headers=bearer(signed_in.tokens.access_token))
     assert answer.status_code == 401, "a token whose session was rolled back is worth nothing"
+
+
+@pytest.mark.requirement("ASVS 15.4.2")
+def test_a_token_without_a_session_is_revoked_twice_at_the_same_moment(
+    make_site: MakeSite, every_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither has seen the other's row when it writes its own, as two requests at once do."""
+    site = make_site(url=every_database_url)
+    monkeypatch.setattr(SessionStore, "is_token_revoked", lambda store, jti: False)
+    for _ in range(2):
+        with site.app.app_context():
+            site.accounts.sessions.revoke_token({"jti": "x", "exp": 9_999_999_999})
+            site.db.session.commit()
+    monkeypatch.undo()
+
+    with site.app.app_context():
+        assert site.testing.runtime.sessions.is_token_revoked("x")
+        assert not site.testing.runtime.sessions.is_token_revoked("y")
 
 
 def test_services_are_asked_for_inside_an_app_context(site: Site) -> None:

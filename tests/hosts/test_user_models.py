@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from flask_accounts import (
     login_required,
 )
 from flask_accounts.core.models import uuid7
+from flask_accounts.features.devices.models import DeviceMixin
 from flask_accounts.testing import PASSWORD, AccountsTesting
 from tests.conftest import MakeSite, Site, bearer
 from tests.hosts.conftest import MakeApp
@@ -376,6 +378,29 @@ def test_an_account_that_rows_of_the_host_hold_fast_is_a_conflict_and_no_500(mak
 # Own models of tables
 
 
+def test_own_columns_of_an_own_session_class_get_their_defaults(make_site: MakeSite) -> None:
+    """What Python computes, too: such a column may be null nowhere, and the library knows nothing of it."""
+    numbers = itertools.count()
+
+    class Session(SessionMixin):
+        ticket: Mapped[str] = mapped_column(sa.String(20), nullable=False, default=lambda: f"ticket {next(numbers)}")
+        watched: Mapped[bool] = mapped_column(nullable=False, default=True)
+
+    class Device(DeviceMixin):
+        kind: Mapped[str] = mapped_column(sa.String(20), nullable=False, default="unknown")
+
+    site = make_site(models={SessionMixin: Session, DeviceMixin: Device})
+    site.user("ann@example.com")
+
+    assert [site.login("ann@example.com").status_code for _ in range(2)] == [200, 200]
+
+    with site.app.app_context():
+        session, device = (site.testing.runtime.model(mixin) for mixin in (SessionMixin, DeviceMixin))
+        rows = site.db.session.execute(sa.select(session.ticket, session.watched)).all()
+        assert {tuple(row) for row in rows} == {("ticket 0", True), ("ticket 1", True)}
+        assert site.db.session.execute(sa.select(device.kind)).scalars().all() == ["unknown"]
+
+
 def test_an_own_session_table_from_an_unmapped_subclass_of_the_mixin(make_site: MakeSite) -> None:
     class Session(SessionMixin):
         __tablename__ = "sign_ins"
@@ -601,7 +626,7 @@ def test_a_db_with_a_declarative_base_of_the_host(make_app: MakeApp) -> None:
         db.create_all()
     testing = AccountsTesting(app)
 
-    whole_story(Site(app, db, accounts, testing, []))
+    whole_story(Site(app, db, accounts, testing))
     assert Base.metadata.tables["accounts_sessions"].c.user_id.foreign_keys
 
 
@@ -614,7 +639,7 @@ def test_the_built_user_on_a_declarative_base_of_the_host(make_app: MakeApp) -> 
     with app.app_context():
         db.create_all()
 
-    whole_story(Site(app, db, accounts, AccountsTesting(app), []))
+    whole_story(Site(app, db, accounts, AccountsTesting(app)))
 
 
 def test_a_db_of_dataclasses_is_refused_with_the_remedy() -> None:
@@ -650,7 +675,7 @@ def test_users_on_a_database_of_their_own(make_app: MakeApp, tmp_path: Path) -> 
         db.create_all()
         tables = {key: set(sa.inspect(engine).get_table_names()) for key, engine in db.engines.items()}
 
-    whole_story(Site(app, db, accounts, AccountsTesting(app), []))
+    whole_story(Site(app, db, accounts, AccountsTesting(app)))
     assert tables[None] == {"post"}
     assert tables["people"] == {"user"} | TABLES
 
@@ -670,4 +695,4 @@ def test_own_unmapped_tables_follow_the_users_to_their_database(make_app: MakeAp
         db.create_all()
 
     assert "sign_ins" in db.metadatas["people"].tables
-    whole_story(Site(app, db, accounts, AccountsTesting(app), []))
+    whole_story(Site(app, db, accounts, AccountsTesting(app)))

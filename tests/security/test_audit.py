@@ -23,6 +23,12 @@ from tests.opted_in import make_site as make_site
 HERE: dict[str, Any] = {"headers": {"User-Agent": "Firefox/1"}, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
 
 
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """A new one: the log goes on with a chain that a shared site has begun for an earlier test."""
+    return make_site()
+
+
 # What leaves a trace
 
 

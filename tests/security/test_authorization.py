@@ -18,7 +18,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 PUBLIC = {
     # Signing up and in, and what takes another credential than the access token
     "POST /api/auth/login", "POST /api/auth/register", "POST /api/users/", "POST /api/auth/refresh", "POST /api/auth/logout",
-    "DELETE /api/auth/logout", "POST /api/auth/challenge",
+    "DELETE /api/auth/logout", "POST /api/auth/challenge", "POST /api/auth/challenge/totp",
     # Proofs that travel by mail
     "POST /api/auth/email/verify", "POST /api/auth/email/verify/resend", "POST /api/auth/password/forgot", "POST /api/auth/password/reset",
     "POST /api/auth/invitations/look", "POST /api/auth/invitations/accept", "POST /api/auth/email/change/confirm",
@@ -30,6 +30,9 @@ PUBLIC = {
 OWN = {
     # What a person may do to the own account
     "GET /api/auth/me", "PATCH /api/auth/me", "DELETE /api/auth/me", "GET /api/auth/sessions", "DELETE /api/auth/sessions",
+    "GET /api/auth/mfa", "POST /api/auth/mfa/totp", "POST /api/auth/mfa/totp/confirm", "DELETE /api/auth/mfa/totp",
+    "POST /api/auth/mfa/recovery-codes", "GET /api/auth/mfa/devices", "POST /api/auth/mfa/devices", "DELETE /api/auth/mfa/devices",
+    "DELETE /api/auth/mfa/devices/<device_id>",
     "DELETE /api/auth/sessions/<session_id>", "POST /api/auth/reauthenticate", "POST /api/auth/password/change", "GET /api/auth/me/events",
     "POST /api/auth/email/change", "GET /api/auth/me/export",
     "GET /api/users/<user_id>", "PUT /api/users/<user_id>", "PATCH /api/users/<user_id>", "DELETE /api/users/<user_id>",
@@ -38,6 +41,7 @@ ADMINISTRATIVE = {
     "GET /api/users/", "GET /api/users/<user_id>/sessions", "DELETE /api/users/<user_id>/sessions", "POST /api/users/<user_id>/disable",
     "POST /api/users/<user_id>/enable", "PUT /api/users/<user_id>/roles", "GET /api/users/roles", "POST /api/users/roles",
     "PATCH /api/users/roles/<name>", "DELETE /api/users/roles/<name>", "POST /api/users/<user_id>/password-reset",
+    "DELETE /api/users/<user_id>/mfa",
     "GET /api/users/invitations", "POST /api/users/invitations", "GET /api/users/invitations/<invitation_id>",
     "DELETE /api/users/invitations/<invitation_id>", "POST /api/users/invitations/<invitation_id>/resend",
     "POST /api/users/<user_id>/unlock", "GET /api/users/events", "GET /api/users/<user_id>/events", "GET /api/users/<user_id>/standing",
@@ -56,7 +60,7 @@ def routes(site: Site) -> Iterator[tuple[str, str]]:
 
 def filled(rule: str, key: Any, name: str = "editor") -> str:
     nothing = "00000000-0000-7000-8000-000000000000"
-    values = {"user_id": str(key), "name": name, "session_id": nothing, "invitation_id": nothing}
+    values = {"user_id": str(key), "name": name, "session_id": nothing, "invitation_id": nothing, "device_id": nothing}
     return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
 
 

@@ -46,6 +46,8 @@ def test_odd_authorization_headers(site: Site, pair: Pair) -> None:
         answer = site.client.get("/api/auth/me", headers={"Authorization": value})
         assert answer.status_code == 401, repr(value)
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        if "," in value:
+            assert answer.get_json()["code"] == "INVALID_TOKEN", f"{value!r} is no request without credentials"
 
 
 @pytest.mark.requirement("RFC6750 2.1")

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+from flask_jwt_extended import verify_jwt_in_request
+from flask_sqlalchemy import SQLAlchemy
 from werkzeug.test import TestResponse
 
 from flask_accounts.core import tokens as core_tokens
 from flask_accounts.core.events import AccessRefused
 from flask_accounts.testing import PASSWORD
-from tests.conftest import MakeSite, Site
+from tests.conftest import MakeSite, Site, bearer
 
 from .doors import by_hand, host_views
 
@@ -99,7 +102,7 @@ def test_no_cookie_is_called_host_that_browsers_would_refuse_under_that_name(mak
         assert fits or not name.startswith("__Host-")
 
 
-@pytest.mark.requirement("ASVS 3.3.4")
+@pytest.mark.requirement("ASVS 3.3.4", "ASVS 10.1.1")
 def test_in_cookie_mode_no_body_carries_a_token(make_site: MakeSite, site: Site) -> None:
     for answer in signing_answers(site):
         assert answer.status_code == 200
@@ -137,6 +140,50 @@ def test_a_cookie_cannot_be_turned_into_a_readable_token(make_site: MakeSite) ->
     for answer in (refresh, again):
         assert answer.status_code == 200
         assert "eyJ" not in answer.text
+
+
+@pytest.mark.requirement("ASVS 3.3.4")
+@pytest.mark.parametrize("location", [["cookies"], ["headers", "cookies"], ["cookies", "headers"]])
+def test_nor_where_the_host_has_looked_at_it_with_flask_jwt_extended_before(make_site: MakeSite, location: list[str]) -> None:
+    """Who calls is found out once a request: what a host's own `verify_jwt_in_request` found came by cookie all the same."""
+
+    def views(app: Flask, db: SQLAlchemy) -> None:
+        app.before_request(lambda: (verify_jwt_in_request(optional=True), None)[1])
+
+    site = make_site(config={"JWT_TOKEN_LOCATION": location}, views=views)
+    ann = site.user("ann@example.com")
+    client = site.app.test_client()
+    client.post(
+        "/api/auth/login", json={"email": "ann@example.com", "password": PASSWORD}, headers={"X-Token-Transport": "cookies"}
+    )
+
+    again = client.post("/api/auth/reauthenticate", json={"password": PASSWORD}, headers=Browser(client).csrf())
+
+    assert again.status_code == 200
+    assert "eyJ" not in again.text
+    if "headers" in location:
+        token = site.testing.sign_in(ann).tokens.access_token
+        in_header = site.client.post("/api/auth/reauthenticate", json={"password": PASSWORD}, headers=bearer(token))
+        assert "access_token" in in_header.get_json()
+
+
+def test_what_came_in_a_body_or_a_header_is_answered_in_the_body_also_where_cookies_are_the_default(make_site: MakeSite) -> None:
+    site = make_site(config={"JWT_TOKEN_LOCATION": ["cookies", "headers"]})
+    ann = site.user("ann@example.com")
+    refresh = "/api/auth/refresh"
+
+    in_body = site.client.post(refresh, json={"refresh_token": site.testing.sign_in(ann).tokens.refresh_token})
+    in_header = site.client.post(refresh, headers=bearer(site.testing.sign_in(ann).tokens.refresh_token))
+    again = site.client.post(
+        "/api/auth/reauthenticate",
+        json={"password": PASSWORD},
+        headers=bearer(site.testing.sign_in(ann).tokens.access_token),
+    )
+
+    for answer in (in_body, in_header, again):
+        assert answer.status_code == 200
+        assert {"access_token", "refresh_token"} <= answer.get_json().keys()
+        assert not answer.headers.getlist("Set-Cookie")
 
 
 UNSAFE: list[tuple[str, str, Any, str]] = [
@@ -189,10 +236,29 @@ def test_a_planted_csrf_cookie_opens_nothing(site: Site) -> None:
 
 
 @pytest.mark.requirement("ASVS 3.5.1")
+def test_where_the_two_csrf_headers_have_different_names_one_does_not_stand_for_the_other(make_site: MakeSite) -> None:
+    names = {"JWT_ACCESS_CSRF_HEADER_NAME": "X-Access", "JWT_REFRESH_CSRF_HEADER_NAME": "X-Refresh"}
+    site = make_site(config=COOKIES | names)
+    site.user("ann@example.com")
+    person = browser(site)
+    access, refresh = person.csrf()["X-CSRF-TOKEN"], person.csrf("refresh")["X-CSRF-TOKEN"]
+
+    for path, wrong in (
+        ("/api/auth/refresh", {"X-Access": refresh}),
+        ("/api/auth/refresh", {"X-Access": access, "X-Refresh": access}),
+        ("/api/auth/refresh", {"X-CSRF-TOKEN": refresh}),
+        ("/api/auth/logout", {"X-Refresh": access}),
+        ("/api/auth/logout", {"X-CSRF-TOKEN": access}),
+    ):
+        answer = person.client.post(path, headers=wrong)
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "CSRF_FAILED"), (path, wrong)
+    assert person.client.post("/api/auth/refresh", headers={"X-Refresh": refresh}).status_code == 200
+    assert person.client.post("/api/auth/logout", headers={"X-Access": person.csrf()["X-CSRF-TOKEN"]}).status_code == 200
+
+
+@pytest.mark.requirement("ASVS 3.5.1")
 def test_plain_host_views_are_protected_alike(make_site: MakeSite) -> None:
-    from flask import Flask
     from flask_jwt_extended import jwt_required
-    from flask_sqlalchemy import SQLAlchemy
 
     from flask_accounts import login_required
 

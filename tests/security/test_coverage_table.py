@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tools.security_coverage import coverage, known_requirements, table
+from tools.security_coverage import NOTES, asvs_chapters, coverage, known_requirements, table
 
 MODULE = """
 import pytest
@@ -78,3 +78,41 @@ def test_a_bad_line_in_the_list_is_an_error(tmp_path: Path, line: str) -> None:
 
     with pytest.raises(ValueError, match=r"requirements\.txt:5"):
         known_requirements(path)
+
+
+def test_every_requirement_of_asvs_on_the_page_has_a_test_or_says_whose_it_is() -> None:
+    names = {requirement for section in known_requirements().values() for requirement in section}
+    found = coverage()
+    bare = []
+    for _, requirements in asvs_chapters().values():
+        for requirement, about in requirements.items():
+            assert requirement in names
+            assert set(about) - {"level"} <= set(NOTES)
+            if requirement not in found and set(about) == {"level"}:
+                bare.append(requirement)
+
+    assert not bare, f"neither a test nor a note in tests/security/asvs.toml: {bare}"
+
+
+def test_the_page_on_asvs_has_whole_chapters() -> None:
+    """As many as the standard's release has in each section, so that none is left out because it is not liked."""
+    sections = {"6": [3, 12, 8, 6, 8, 4, 2, 4], "7": [3, 4, 2, 5, 3, 2], "9": [3, 4], "10": [2, 3, 5, 16, 5, 2, 3]}
+    expected = [
+        f"ASVS {chapter}.{section}.{number}"
+        for chapter, counts in sections.items()
+        for section, count in enumerate(counts, 1)
+        for number in range(1, count + 1)
+    ]
+
+    assert [requirement for _, requirements in asvs_chapters().values() for requirement in requirements] == expected
+
+
+def test_what_a_test_proves_is_not_said_to_be_absent() -> None:
+    found = coverage()
+
+    assert not [
+        requirement
+        for _, requirements in asvs_chapters().values()
+        for requirement, about in requirements.items()
+        if "absent" in about and requirement in found
+    ]

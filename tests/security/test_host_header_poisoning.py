@@ -112,7 +112,12 @@ def test_the_list_of_mails_with_links_is_complete(make: Callable[..., Site]) -> 
 
     linking = {name for name in letters.names() if "#token=" in letters.sample(name).text}
 
-    assert linking == set(MAILS) | {"email_changed"} | set(NOTICES) | {"token_reused", "factor_changed"}
+    assert linking == set(MAILS) | {"email_changed"} | set(NOTICES) | {
+        "token_reused",
+        "factor_changed",
+        "recovery_code_used",
+        "second_factor_failed",
+    }
 
 
 @pytest.mark.requirement("OWASP-FP 3", "ASVS 4.1.3")

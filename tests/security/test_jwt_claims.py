@@ -77,6 +77,24 @@ def test_an_expired_token(site: Site, pair: dict[str, Any]) -> None:
 
 
 @pytest.mark.requirement("ASVS 9.2.1")
+def test_a_token_is_good_from_the_moment_of_its_nbf_and_no_longer_at_that_of_its_exp(site: Site) -> None:
+    """RFC 7519 sections 4.1.4 and 4.1.5: "on or after" exp it is refused, before nbf it is."""
+    site.user("ann@example.com")
+    clock = site.testing.clock
+    clock.move(microseconds=-clock.now().microsecond)
+    token = site.tokens("ann@example.com")["access_token"]
+    assert claims_of(token)["nbf"] == clock.now().timestamp()
+    assert_accepted(site, token)
+
+    clock.move(minutes=15, microseconds=-1)
+    assert_accepted(site, token)
+
+    clock.move(microseconds=1)
+    assert claims_of(token)["exp"] == clock.now().timestamp()
+    assert_refused(site, token, "TOKEN_EXPIRED")
+
+
+@pytest.mark.requirement("ASVS 9.2.1")
 def test_a_token_from_the_future(site: Site, pair: dict[str, Any]) -> None:
     later = claims_of(pair["access_token"])["iat"] + 60
 
@@ -159,7 +177,7 @@ def test_tokens_tell_nothing_about_the_person(site: Site) -> None:
 
     for token in (body["access_token"], body["refresh_token"]):
         assert claims_of(token).keys() <= {
-            "sub", "sid", "jti", "iat", "nbf", "exp", "type", "fresh", "auth_time", "amr", "gen", "csrf"
+            "sub", "sid", "jti", "iat", "nbf", "exp", "type", "fresh", "auth_time", "amr", "acr", "gen", "csrf"
         }  # fmt: skip
         assert "ann" not in str(claims_of(token))
 

@@ -35,6 +35,7 @@ from tests.features.magic_link.tools import (
     type_code,
 )
 from tests.features.magic_link.tools import make_site as make_site
+from tests.features.magic_link.tools import site as site
 
 from .counting import CountingHasher
 from .test_races import at_once, sessions_of, statuses

@@ -14,8 +14,10 @@ from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 
 from flask_accounts import Accounts
+from flask_accounts.core.derivations import HashRefused
 from flask_accounts.core.errors import ServiceUnavailable
-from flask_accounts.core.passwords import Argon2Hasher, BoundedHasher
+from flask_accounts.core.legacy_hashes import MAX_STORED
+from flask_accounts.core.passwords import MAX_LENGTH, Argon2Hasher, BoundedHasher, scheme
 from flask_accounts.testing import PASSWORD, FastHasher
 from tests.conftest import KEY, MakeSite, Site
 
@@ -225,3 +227,102 @@ def test_a_hasher_that_fails_gives_its_turn_back() -> None:
             bounded.verify(PASSWORD, "x")
     with bounded._slot(), pytest.raises(ServiceUnavailable):
         bounded.hash(PASSWORD)
+
+
+@pytest.mark.requirement("ASVS 11.4.2")
+def test_a_hash_costs_what_was_asked_for_and_the_owasp_parameters_by_default() -> None:
+    def cost(hasher: Argon2Hasher) -> tuple[int, int, int]:
+        made = argon2.extract_parameters(hasher.hash(PASSWORD))
+        return made.memory_cost, made.time_cost, made.parallelism
+
+    assert cost(Argon2Hasher(memory_cost=72, time_cost=3, parallelism=4)) == (72, 3, 4)
+    assert cost(Argon2Hasher()) == (19_456, 2, 1)
+
+
+class Noting(FastHasher):
+    """A hasher that says yes to everything, and notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.hashed: list[str] = []
+        self.verified: list[tuple[str, str]] = []
+
+    def hash(self, password: str) -> str:
+        self.hashed.append(password)
+        return f"hash {len(self.hashed)}"
+
+    def verify(self, password: str, encoded: str) -> bool:
+        self.verified.append((password, encoded))
+        return True
+
+
+@pytest.mark.requirement("ASVS 15.2.2")
+def test_what_is_longer_than_a_password_can_be_never_reaches_the_hasher_and_what_is_just_as_long_does() -> None:
+    noting = Noting()
+    bounded = BoundedHasher(noting, concurrency=1, patience=0.01)
+    longest = "x" * MAX_LENGTH
+
+    with pytest.raises(ValueError, match="at most 256 characters"):
+        bounded.hash(longest + "x")
+    assert bounded.verify(longest + "x", "hash") is False
+    assert (noting.hashed, noting.verified) == ([], [])
+    bounded.hash(longest)
+    assert bounded.verify(longest, "hash") is True
+    assert noting.hashed[0] == longest
+    assert noting.verified == [(longest, "hash")]
+
+
+@pytest.mark.requirement("ASVS 6.3.8")
+def test_no_account_is_told_by_the_hasher_from_one_that_is_there() -> None:
+    """One verification each, and the hash that an unknown account is held against is there before either asks."""
+    noting = Noting()
+    bounded = BoundedHasher(noting, concurrency=1, patience=0.01)
+
+    assert bounded.verify("a", "of an account") is True
+    assert len(noting.hashed) == 1
+    for nothing in (None, ""):
+        assert bounded.verify("b", nothing) is False, "though the hasher said yes"
+
+    assert noting.verified == [("a", "of an account"), ("b", "hash 1"), ("b", "hash 1")]
+    assert len(noting.hashed) == 1
+    again = Noting()
+    BoundedHasher(again, concurrency=1, patience=0.01).verify("a", None)
+    assert len(again.hashed[0]) >= 22, "16 random bytes"
+    assert again.hashed != noting.hashed
+
+
+@pytest.mark.requirement("ASVS 15.2.2")
+def test_who_is_turned_away_is_told_when_to_come_again() -> None:
+    bounded = BoundedHasher(Noting(), concurrency=1, patience=0.01)
+
+    with bounded._slot(), pytest.raises(ServiceUnavailable, match="Too many sign-ins") as turned_away:
+        bounded.verify("a", "hash")
+
+    assert dict(turned_away.value.get_headers())["Retry-After"] == "1"
+
+
+@pytest.mark.requirement("ASVS 15.2.2")
+def test_a_hash_from_elsewhere_that_is_too_long_to_store_is_refused_whatever_the_hasher_says() -> None:
+    class Open(FastHasher):
+        def check(self, encoded: str) -> None:
+            asked.append(encoded)
+
+    asked: list[str] = []
+    longest = "x" * MAX_STORED
+    for hasher in (Open(), FastHasher()):
+        bounded = BoundedHasher(hasher, concurrency=1, patience=0.01)
+        bounded.check(longest)
+        with pytest.raises(HashRefused, match="at most 512 characters") as refused:
+            bounded.check(longest + "x")
+        assert refused.value.code == "hash_too_long"
+    assert asked == [longest]
+
+
+def test_a_hash_that_argon2_cannot_read_is_to_be_replaced_and_fits_nothing() -> None:
+    for encoded in ("$argon2id$", "$argon2id$v=19$m=64,t=1,p=1$", "$argon2id$v=19$m=é,t=1,p=1$c2FsdHNhbHQ$aGFzaA"):
+        assert CHEAP.needs_rehash(encoded) is True
+        assert CHEAP.verify(PASSWORD, encoded) is False
+
+
+def test_a_scheme_has_a_name_that_says_nothing_of_the_hash() -> None:
+    assert (scheme(None), scheme(""), scheme("made by the host")) == ("none", "none", "other")
+    assert scheme(CHEAP.hash(PASSWORD)) == "argon2id"

@@ -224,7 +224,7 @@ def test_an_administrator_ends_all_sessions_of_an_account(site: Site, pair: Pair
     assert_dead(site, pair, second)
 
 
-@pytest.mark.requirement("ASVS 7.5.2")
+@pytest.mark.requirement("ASVS 7.5.2", "ASVS 10.4.9")
 def test_people_see_their_sessions_without_token_material_and_end_one(site: Site, pair: Pair) -> None:
     other, access = site.tokens("ann@example.com"), bearer(pair["access_token"])
     listed = site.client.get("/api/auth/sessions", headers=access)

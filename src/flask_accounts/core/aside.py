@@ -14,17 +14,18 @@ the request's transaction.
 
 from __future__ import annotations
 
+import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
-from .errors import ConfigurationError
+from .faults import is_overtaken
+from .forks import in_child
 from .users import UserStore
 
 ResultT = TypeVar("ResultT")
@@ -44,6 +45,11 @@ class Aside:
 
     def __init__(self, users: UserStore) -> None:
         self._users = users
+        self._begin()
+        in_child(self, Aside._begin)
+
+    def _begin(self) -> None:
+        """No second engines: at the start, and in a forked child, whose parent keeps its own."""
         self._seconds: weakref.WeakKeyDictionary[sa.Engine, sa.Engine] = weakref.WeakKeyDictionary()
 
     def run(self, work: Callable[[sa.Connection], ResultT]) -> ResultT:
@@ -65,13 +71,11 @@ class Aside:
             return work(session.connection(bind_arguments=self._users.bind))
         engine = self._second(bind) if session.in_transaction() else bind
         for _ in range(TRIES - 1):
-            begun = False
             try:
                 with engine.begin() as connection:
-                    begun = True
                     return _unhurried(connection, work)
-            except OperationalError as error:  # what drivers raise for deadlocks, and for a server that is away
-                if not begun or error.connection_invalidated:
+            except DBAPIError as error:
+                if not is_overtaken(error):
                     raise
         with engine.begin() as connection:
             return _unhurried(connection, work)
@@ -81,8 +85,9 @@ class Aside:
         if engine not in self._seconds:
             second = sa.Engine(engine.pool.recreate(), engine.dialect, engine.url, execution_options=engine.get_execution_options())
             # Weakly, since the listener lives as long as the engine it is the key of.
-            held = weakref.ref(second)
-            sa.event.listen(engine, "engine_disposed", lambda _: _dispose(held()))
+            held, process = weakref.ref(second), os.getpid()
+            # What a forked child disposes of is not its parent's to lose: closing a connection would end it for both.
+            sa.event.listen(engine, "engine_disposed", lambda _: _dispose(held()) if os.getpid() == process else None)
             self._seconds[engine] = second
         return self._seconds[engine]
 
@@ -96,45 +101,6 @@ def _unhurried(connection: sa.Connection, work: Callable[[sa.Connection], Result
 def _dispose(engine: sa.Engine | None) -> None:
     if engine is not None:
         engine.dispose()
-
-
-Upsert = postgresql.Insert | sqlite.Insert | mysql.Insert
-
-
-def insert_or_leave(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert `rows`, leaving alone those whose key is there."""
-    connection.execute(on_conflict(insert_into(connection, table), table, []), list(rows))
-
-
-def insert_into(connection: sa.Connection, table: sa.Table) -> Upsert:
-    """An INSERT in the database's own dialect, which has an upsert. Hand the rows to `execute`: so the statement is compiled once
-    for any number of them.
-    """
-    kinds: dict[str, Callable[[sa.Table], Upsert]] = {
-        "postgresql": postgresql.insert,
-        "sqlite": sqlite.insert,
-        "mysql": mysql.insert,
-        "mariadb": mysql.insert,
-    }
-    try:
-        insert = kinds[connection.dialect.name]
-    except KeyError:
-        raise ConfigurationError(
-            f"Counting in a database of the kind {connection.dialect.name!r} is not supported: set ACCOUNTS_LIMITS_STORAGE to a "
-            "redis:// URL or 'memory', and leave the feature Lockout out."
-        ) from None
-    return insert(table)
-
-
-def on_conflict(insert: Upsert, table: sa.Table, changes: Sequence[tuple[str, Any]]) -> Upsert:
-    """`insert`, making `changes` to a row whose key is there. MySQL makes them in this order, each seeing those before it."""
-    if isinstance(insert, mysql.Insert):
-        first = next(iter(table.primary_key))
-        return insert.on_duplicate_key_update(list(changes) or [(first.name, first)])
-    key = list(table.primary_key)
-    if not changes:
-        return insert.on_conflict_do_nothing(index_elements=key)
-    return insert.on_conflict_do_update(index_elements=key, set_=dict(changes))
 
 
 def _must_join(session: Session, engine: sa.Engine, users: UserStore) -> bool:

@@ -18,7 +18,7 @@ from flask import Response
 
 from .http import Call
 from .passwords import same_secret
-from .tokens import Tokens, config
+from .tokens import Tokens, config, host_cookie
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,13 @@ class Binding:
     """What binds one kind of thing; `name` tells its cookie from others."""
 
     name: str
+    cross_site: bool = False
+    """The cookie comes along when another site sends the browser here: never `SameSite=Strict`."""
 
     @property
     def cookie(self) -> str:
-        """The cookie's name: with the prefix that keeps a neighbouring host from planting one, where browsers allow it (ASVS 3.3.3)."""
-        return f"__Host-{self.name}" if config.cookie_secure else self.name
+        """The cookie's name."""
+        return host_cookie(self.name)
 
     def keep(self, secret: str, lifetime: timedelta) -> Callable[[Response], None]:
         """What puts `secret` into the cookie of an answer."""
@@ -38,16 +40,19 @@ class Binding:
         def decorate(response: Response) -> None:
             response.set_cookie(
                 self.cookie, secret, max_age=lifetime, path="/", httponly=True,
-                secure=config.cookie_secure, samesite=config.cookie_samesite or "Lax",
+                secure=config.cookie_secure, samesite=self._same_site,
             )  # fmt: skip
 
         return decorate
 
     def drop(self, response: Response) -> None:
         """Expire the cookie."""
-        response.delete_cookie(
-            self.cookie, path="/", httponly=True, secure=config.cookie_secure, samesite=config.cookie_samesite or "Lax"
-        )
+        response.delete_cookie(self.cookie, path="/", httponly=True, secure=config.cookie_secure, samesite=self._same_site)
+
+    @property
+    def _same_site(self) -> str:
+        asked = str(config.cookie_samesite or "Lax")
+        return "Lax" if self.cross_site and asked == "Strict" else asked
 
     def presented(self, call: Call[Any], in_body: str | None) -> str | None:
         """The secret that a request brings: the body's, where this client takes secrets there, or else the cookie's."""

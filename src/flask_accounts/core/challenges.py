@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,6 +16,7 @@ from pydantic import Field
 from .errors import ChallengeInvalid, FieldProblem
 from .events import Client
 from .gates import LoginAttempt
+from .one_time import MAX_ATTEMPTS, OneTime
 from .passwords import same_secret
 from .runtime import Runtime
 from .settings import Settings
@@ -38,6 +39,8 @@ class Waiting:
 
     attempt: LoginAttempt
     challenges: tuple[str, ...]
+    kept: OneTime
+    """What is kept of it."""
 
 
 class PendingSignIns:
@@ -56,6 +59,7 @@ class PendingSignIns:
             data={
                 "amr": attempt.amr, "answered": attempt.answered, "challenges": challenges, "hash": _digest(attempt.verified_hash),
                 "problems": [(problem.field, problem.code, problem.message) for problem in attempt.problems],
+                "authenticated_at": attempt.authenticated_at and attempt.authenticated_at.isoformat(),
             },
         )  # fmt: skip
         return issued.token, int(lifetime.total_seconds())
@@ -73,13 +77,27 @@ class PendingSignIns:
         attempt = LoginAttempt(
             stored.user_id, tuple(kept.data["amr"]), client, verified_hash=stored.password_hash if digest is not None else None,
             problems=tuple(FieldProblem(*problem) for problem in kept.data["problems"]), answered=tuple(kept.data["answered"]),
+            authenticated_at=datetime.fromisoformat(since) if (since := kept.data["authenticated_at"]) else None,
         )  # fmt: skip
-        return Waiting(attempt, tuple(kept.data["challenges"]))
+        return Waiting(attempt, tuple(kept.data["challenges"]), kept)
 
-    def take(self, token: str) -> None:
-        """Use the token up; `ChallengeInvalid` if somebody was faster."""
-        if self._runtime.one_time.consume(PURPOSE, token, self._runtime.clock.now()) is None:
+    def count_guess(self, waiting: Waiting) -> bool:
+        """Count one answer to a factor's challenge, before it is looked at. Whether it is the last that may be given; `ChallengeInvalid`
+        if it is one too many (ASVS 6.6.3).
+        """
+        if not self._runtime.one_time.count_guess(waiting.kept):
             raise ChallengeInvalid
+        return waiting.kept.attempts + 1 >= MAX_ATTEMPTS
+
+    def take(self, waiting: Waiting) -> None:
+        """Use the sign-in's token up; `ChallengeInvalid` if somebody was faster."""
+        if not self._runtime.one_time.take(waiting.kept):
+            raise ChallengeInvalid
+
+
+def occasion(token: str) -> str:
+    """What names a sign-in that waits to those who bind something to it: tells nothing of its token."""
+    return hashlib.sha256(f"occasion:{token}".encode()).hexdigest()
 
 
 def _digest(encoded: str | None) -> str | None:

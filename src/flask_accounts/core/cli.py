@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,6 +62,14 @@ def find_user(runtime: Runtime, login: str) -> Any:  # an object of the host's c
     if user is None:
         raise NotFound(f"There is no account {login!r}.")
     return user
+
+
+def time(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """An option's time, in UTC."""
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC) if value is not None else None
+    except (ValueError, OverflowError):
+        raise click.BadParameter("Give a time such as 2026-01-31T12:00:00Z.") from None
 
 
 def ask_password(password: str | None) -> str:

@@ -5,6 +5,8 @@
       ValidationError             400     VALIDATION_ERROR, lists every problem at once
       OneTimeTokenInvalid         400     ONE_TIME_TOKEN_INVALID
       OtherBrowser                400     OTHER_BROWSER
+      IdentityRefused             400     IDENTITY_REFUSED
+      IdentityInvalid             400     IDENTITY_INVALID
       MalformedRequest            400     MALFORMED_REQUEST, the body is not the JSON it claims to be
       AuthenticationError         401     with `WWW-Authenticate: Bearer` (RFC 6750)
         TokenMissing                      TOKEN_MISSING
@@ -15,14 +17,23 @@
         ReauthenticationRequired          REAUTHENTICATION_REQUIRED
         InvalidCredentials                INVALID_CREDENTIALS
         ChallengeRequired                 a right credential that is not enough; carries `challenge_token` and `challenges`
+          MfaRequired                     MFA_REQUIRED
+          MfaEnrolmentRequired            MFA_ENROLMENT_REQUIRED
           PasswordChangeRequired          PASSWORD_CHANGE_REQUIRED
         ChallengeInvalid                  CHALLENGE_INVALID
+      InvalidClient               401     INVALID_CLIENT, with `WWW-Authenticate: Basic`: another service is not who it says
       Forbidden                   403
         PermissionDenied                  PERMISSION_DENIED
+        CredentialNotAllowed              CREDENTIAL_NOT_ALLOWED, an API key where the owner's own session is needed
+        NotWhileImpersonating             NOT_WHILE_IMPERSONATING
+        ImpersonationRefused              IMPERSONATION_REFUSED
+        UnauthorizedClient                UNAUTHORIZED_CLIENT
         CsrfFailed                        CSRF_FAILED
         AccountDisabled                   ACCOUNT_DISABLED
         EmailNotVerified                  EMAIL_NOT_VERIFIED
         RegistrationClosed                REGISTRATION_CLOSED
+        IdentityUnknown                   IDENTITY_UNKNOWN
+        CrossSite                         CROSS_SITE
       NotFound                    404     NOT_FOUND
       MethodNotAllowed            405     METHOD_NOT_ALLOWED
       Conflict                    409
@@ -31,7 +42,13 @@
         RoleExists                        ROLE_EXISTS
         RoleProtected                     ROLE_PROTECTED
         InvitationExists                  INVITATION_EXISTS
+        IdentityTaken                     IDENTITY_TAKEN
+        LastWayIn                         LAST_WAY_IN
+        ApiKeyLimit                       API_KEY_LIMIT
+        PasskeyLimit                      PASSKEY_LIMIT
         LastAdministrator                 LAST_ADMINISTRATOR
+        FactorNeeded                      FACTOR_NEEDED
+        FactorMissing                     FACTOR_MISSING
         ConcurrentChange                  CONCURRENT_CHANGE
       ContentTooLarge             413     CONTENT_TOO_LARGE
       UnsupportedMediaType        415     UNSUPPORTED_MEDIA_TYPE
@@ -40,6 +57,7 @@
         ExportFailed                      EXPORT_FAILED
       ServiceUnavailable          503     SERVICE_UNAVAILABLE, with Retry-After
         MailUnavailable                   MAIL_UNAVAILABLE
+        ProviderUnavailable               PROVIDER_UNAVAILABLE
 
 They are raised deep, with a code, and rendered once, at the edge (`core.http`). Being Werkzeug's
 exceptions of their status they also come out right where a host raises them in its own views (its own
@@ -167,6 +185,30 @@ class OtherBrowser(AccountsError, werkzeug.exceptions.BadRequest):
     title: ClassVar[str] = "Please open the link in the browser in which you asked for it."
 
 
+class IdentityRefused(AccountsError, werkzeug.exceptions.BadRequest):
+    """The identity provider did not say who it is: the person did not agree, took too long, or the provider would not."""
+
+    code: int = 400
+    error_code: ClassVar[str] = "IDENTITY_REFUSED"
+    title: ClassVar[str] = "The identity provider did not confirm who you are."
+
+
+class IdentityInvalid(AccountsError, werkzeug.exceptions.BadRequest):
+    """What came from the identity provider proves nothing: it is another one's, altered, of another sign-in, or for another app."""
+
+    code: int = 400
+    error_code: ClassVar[str] = "IDENTITY_INVALID"
+    title: ClassVar[str] = "What the identity provider says cannot be trusted."
+
+
+class IdentityNotRecent(AccountsError, werkzeug.exceptions.BadRequest):
+    """The identity provider does not say that the person has just proved who it is: presence is not proved by that (ASVS 6.8.4)."""
+
+    code: int = 400
+    error_code: ClassVar[str] = "IDENTITY_NOT_RECENT"
+    title: ClassVar[str] = "The identity provider does not say that you have just confirmed who you are."
+
+
 class AuthenticationError(AccountsError, werkzeug.exceptions.Unauthorized):
     """The caller is not, or not well enough, authenticated. Carries the RFC 6750 challenge."""
 
@@ -219,7 +261,10 @@ class WrongTokenType(AuthenticationError):
 
 
 class ReauthenticationRequired(AuthenticationError):
-    """Signed in, but too long ago for this; `POST /reauthenticate` mends it."""
+    """Signed in, but too long ago for this, or by too little; `POST /reauthenticate` mends it.
+
+    `methods`, where there are such, are those of which one would do; `amr` what the session has to show (RFC 8176).
+    """
 
     error_code: ClassVar[str] = "REAUTHENTICATION_REQUIRED"
     title: ClassVar[str] = "Please confirm that it is you."
@@ -250,6 +295,20 @@ class ChallengeRequired(AuthenticationError):
         super().__init__(detail, challenges=list(challenges), **extensions)
 
 
+class MfaRequired(ChallengeRequired):
+    """The account has a second factor, which is asked for now."""
+
+    error_code: ClassVar[str] = "MFA_REQUIRED"
+    title: ClassVar[str] = "A second factor is needed to sign in."
+
+
+class MfaEnrolmentRequired(ChallengeRequired):
+    """The account must have a second factor and has none: it is set up before the sign-in goes on."""
+
+    error_code: ClassVar[str] = "MFA_ENROLMENT_REQUIRED"
+    title: ClassVar[str] = "Please set up a second factor to sign in."
+
+
 class PasswordChangeRequired(ChallengeRequired):
     """The password was right, but the policy does not accept it any more: a new one is needed. `errors` says why."""
 
@@ -265,6 +324,17 @@ class ChallengeInvalid(AuthenticationError):
     bearer_error: ClassVar[str | None] = None
 
 
+class InvalidClient(AccountsError, werkzeug.exceptions.Unauthorized):
+    """Another service did not prove who it is: no client credentials, or wrong ones; never says which (RFC 6749 section 5.2)."""
+
+    code: int = 401
+    error_code: ClassVar[str] = "INVALID_CLIENT"
+    title: ClassVar[str] = "The client credentials are not valid."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"WWW-Authenticate": 'Basic realm="accounts"'})
+
+
 class Forbidden(AccountsError, werkzeug.exceptions.Forbidden):
     """Known, but not allowed."""
 
@@ -278,6 +348,34 @@ class PermissionDenied(Forbidden):
 
     error_code: ClassVar[str] = "PERMISSION_DENIED"
     title: ClassVar[str] = "You do not have permission to do this."
+
+
+class CredentialNotAllowed(Forbidden):
+    """A good credential of a kind that does not open this: an API key, say, where only the owner's own session will do."""
+
+    error_code: ClassVar[str] = "CREDENTIAL_NOT_ALLOWED"
+    title: ClassVar[str] = "This kind of credential is not allowed here."
+
+
+class NotWhileImpersonating(Forbidden):
+    """Somebody acts in the owner's place (impersonation), and this is for the owner alone: credentials above all."""
+
+    error_code: ClassVar[str] = "NOT_WHILE_IMPERSONATING"
+    title: ClassVar[str] = "This is not possible while impersonating somebody."
+
+
+class ImpersonationRefused(Forbidden):
+    """This account is not one that the caller may impersonate; `detail` says why."""
+
+    error_code: ClassVar[str] = "IMPERSONATION_REFUSED"
+    title: ClassVar[str] = "You cannot impersonate this account."
+
+
+class UnauthorizedClient(Forbidden):
+    """Another service proved who it is, and may not do this."""
+
+    error_code: ClassVar[str] = "UNAUTHORIZED_CLIENT"
+    title: ClassVar[str] = "This client may not do this."
 
 
 class CsrfFailed(Forbidden):
@@ -306,6 +404,27 @@ class RegistrationClosed(Forbidden):
 
     error_code: ClassVar[str] = "REGISTRATION_CLOSED"
     title: ClassVar[str] = "Registration is closed."
+
+
+class IdentityUnknown(Forbidden):
+    """The identity is no account's, and none is made for it. Whoever has an account signs in and links the identity."""
+
+    error_code: ClassVar[str] = "IDENTITY_UNKNOWN"
+    title: ClassVar[str] = "No account goes with this identity."
+
+
+class IdentityMismatch(Forbidden):
+    """Presence is proved by an identity of the account that is signed in. This is somebody else's, or linked to no account."""
+
+    error_code: ClassVar[str] = "IDENTITY_MISMATCH"
+    title: ClassVar[str] = "This identity does not belong to your account."
+
+
+class CrossSite(Forbidden):
+    """Another website has sent the browser here. A sign-in begins on the app's own pages."""
+
+    error_code: ClassVar[str] = "CROSS_SITE"
+    title: ClassVar[str] = "Please begin on the app's own page."
 
 
 class NotFound(AccountsError, werkzeug.exceptions.NotFound):
@@ -370,11 +489,60 @@ class InvitationExists(Conflict):
     title: ClassVar[str] = "This address has an open invitation."
 
 
+class IdentityTaken(Conflict):
+    """The identity is another account's."""
+
+    error_code: ClassVar[str] = "IDENTITY_TAKEN"
+    title: ClassVar[str] = "This identity belongs to another account."
+
+
+class ProviderConsentRequired(Conflict):
+    """There is no token of the provider that is good, and none to get one by: the person signs in with the provider again."""
+
+    error_code: ClassVar[str] = "PROVIDER_CONSENT_REQUIRED"
+    title: ClassVar[str] = "Please sign in with the identity provider again."
+
+
+class LastWayIn(Conflict):
+    """Without it nobody could sign in to the account any more."""
+
+    error_code: ClassVar[str] = "LAST_WAY_IN"
+    title: ClassVar[str] = "This is the only way to sign in to the account."
+
+
+class ApiKeyLimit(Conflict):
+    """The account has as many API keys as it may have."""
+
+    error_code: ClassVar[str] = "API_KEY_LIMIT"
+    title: ClassVar[str] = "There are too many API keys. Revoke one that is not needed any more."
+
+
+class PasskeyLimit(Conflict):
+    """The account has as many passkeys as it may have."""
+
+    error_code: ClassVar[str] = "PASSKEY_LIMIT"
+    title: ClassVar[str] = "There are too many passkeys. Remove one that is not needed any more."
+
+
 class LastAdministrator(Conflict):
     """Nobody would be left who can administer the accounts."""
 
     error_code: ClassVar[str] = "LAST_ADMINISTRATOR"
     title: ClassVar[str] = "The last administrator cannot be removed, disabled or demoted."
+
+
+class FactorNeeded(Conflict):
+    """The account must have a second factor, and this is its last. A new one can be set up in its place."""
+
+    error_code: ClassVar[str] = "FACTOR_NEEDED"
+    title: ClassVar[str] = "This account must have a second factor."
+
+
+class FactorMissing(Conflict):
+    """Recovery codes stand in for a second factor, and the account has none."""
+
+    error_code: ClassVar[str] = "FACTOR_MISSING"
+    title: ClassVar[str] = "Set up a second factor first."
 
 
 class ConcurrentChange(Conflict):
@@ -393,11 +561,14 @@ class ContentTooLarge(AccountsError, werkzeug.exceptions.RequestEntityTooLarge):
 
 
 class UnsupportedMediaType(AccountsError, werkzeug.exceptions.UnsupportedMediaType):
-    """The body is not `application/json`."""
+    """The body is of another media type than the route takes: `application/json`, or for what OAuth defines a form."""
 
     code: int = 415
     error_code: ClassVar[str] = "UNSUPPORTED_MEDIA_TYPE"
-    title: ClassVar[str] = "The request body must be application/json."
+    title: ClassVar[str] = "The request body is of a media type that is not taken here."
+
+    def __init__(self, media_type: str = "application/json") -> None:
+        super().__init__(f"The request body must be {media_type}.")
 
 
 class TooManyRequests(AccountsError, werkzeug.exceptions.TooManyRequests):
@@ -447,12 +618,19 @@ class MailUnavailable(ServiceUnavailable):
         super().__init__(detail, retry_after=retry_after)
 
 
+class ProviderUnavailable(ServiceUnavailable):
+    """The identity provider does not answer, or not as one. Whoever has another way to sign in may use it meanwhile."""
+
+    error_code: ClassVar[str] = "PROVIDER_UNAVAILABLE"
+    title: ClassVar[str] = "The identity provider cannot be reached at the moment."
+
+
 def error_types() -> Iterator[type[AccountsError]]:
     """Every error a client may meet, for the reference page and the OpenAPI document."""
 
     def leaves(kind: type[AccountsError]) -> Iterator[type[AccountsError]]:
         children = kind.__subclasses__()
-        if not children or kind in (Conflict, ServiceUnavailable):
+        if not children or kind in (Conflict, ServiceUnavailable, ChallengeRequired):
             yield kind
         for child in children:
             yield from leaves(child)

@@ -30,6 +30,8 @@ from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import Session, SessionTransaction
 
+from .faults import unavailable, undo
+
 logger: logging.Logger = logging.getLogger("flask_accounts.events")
 
 Key = int | str | UUID
@@ -48,6 +50,8 @@ class Client:
     user_agent: str | None = None
     languages: str | None = None
     """The `Accept-Language` header as it came."""
+    device: str | None = field(default=None, repr=False)
+    """A digest of the secret by which the device asks to be known again, if it brought one."""
 
     @property
     def network(self) -> str:
@@ -71,7 +75,8 @@ class Event:
     """Base of all events.
 
     `user_id` is the account it is about, `actor_id` who did it (None: nobody signed in, a command or
-    host code), `client` where from. No event carries a password, token, code or hash.
+    host code), `client` where from, `via` by which credential, where the actor did not act in person
+    (`api_key:<id>`), or in whose place (`impersonation:<key of the account>`). No event carries a password, token, code or hash.
     """
 
     signal: ClassVar[blinker.Signal]
@@ -87,6 +92,7 @@ class Event:
     actor_id: Key | None = None
     client: Client | None = field(default=None, repr=False)
     at: datetime | None = None
+    via: str | None = None
 
     def __init_subclass__(
         cls, *, name: str, failure: bool = False, lasting: tuple[str, ...] = (), internal: tuple[str, ...] = (), **kwargs: object
@@ -101,6 +107,21 @@ class UserRegistered(Event, name="user.registered"):
     """An account came to be, by registration, an administrator, a command or host code."""
 
     email: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsersImported(Event, name="users.imported", lasting=("import_id", "first_row", "last_row", "imported", "refused", "roles")):
+    """A batch of an import was written: accounts came to be, from rows `first_row` to `last_row` of a file, with `roles` among them.
+
+    Told once a batch, and in place of `UserRegistered`, so that nobody writes a hundred thousand mails to welcome old acquaintances.
+    """
+
+    import_id: str
+    first_row: int
+    last_row: int
+    imported: int
+    refused: int
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,28 +144,32 @@ class EmailChangeRequested(Event, name="email.change_requested"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailChanged(Event, name="email.changed", lasting=("way", "old_verified")):
+class EmailChanged(Event, name="email.changed", lasting=("way", "old_verified", "asked_at")):
     """An account has another address.
 
     `way`: `confirmed` by the new address; `undone`, and back to an earlier one; or `direct`, by an administrator, by host code, or by
-    the owner where addresses need not prove themselves. A direct one is not proved. `old_verified`: whether the old one was.
+    the owner where addresses need not prove themselves. A direct one is not proved. `old_verified`: whether the old one was. `asked_at`:
+    when its owner asked for it, where that was before.
     """
 
     old: str
     new: str
     way: str = "direct"
     old_verified: bool = False
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmailChangeUndone(Event, name="email.change_undone"):
+class EmailChangeUndone(Event, name="email.change_undone", lasting=("since",)):
     """Whoever reads the mail of an earlier address took the account back: it has that address again, and its sessions have ended.
 
-    `dropped` is the address it had until then.
+    `dropped` is the address it had until then. `since`: when that change was asked for. Whatever keeps credentials of the account should drop
+    on this event what has been added since, for it may be somebody else's way in, or what keeps the owner out.
     """
 
     email: str
     dropped: str
+    since: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +189,7 @@ class MagicLinkRequested(Event, name="magic_link.requested"):
 
 @dataclass(frozen=True, kw_only=True)
 class AccountClaimed(Event, name="user.claimed"):
-    """A sign-in by mail has proved an address that nobody had proved before.
+    """A sign-in by mail or by an identity provider, or a password set by mail, has proved an address that nobody had proved before.
 
     Whoever set the account up need not be the owner of the address. So all that came before this is void: sessions have ended and a
     password is useless. Whatever else keeps credentials of the account should drop them on this event.
@@ -261,6 +286,82 @@ class FactorChanged(Event, name="factor.changed", lasting=("factor", "change")):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentityLinked(Event, name="identity.linked", lasting=("provider", "way")):
+    """An account has an identity at a provider, by which its owner signs in.
+
+    `way`: `explicit`, by the owner, signed in; `address`, since the provider has verified the account's address; or `registration`, with
+    which the account came to be.
+    """
+
+    provider: str
+    way: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityUnlinked(Event, name="identity.unlinked", lasting=("provider",)):
+    """An identity was taken from an account."""
+
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyRegistered(Event, name="passkey.registered", lasting=("passkey_id", "way")):
+    """An account has one more passkey.
+
+    `way`: `owner`, by the owner, signed in; `sign_in`, since the account must have a second factor; or `registration`, with which the
+    account came to be.
+    """
+
+    passkey_id: UUID
+    way: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyRemoved(Event, name="passkey.removed", lasting=("passkey_id",)):
+    """The owner has removed a passkey."""
+
+    passkey_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasskeyCloneSuspected(Event, name="passkey.clone_suspected", failure=True, lasting=("passkey_id",)):
+    """A passkey was refused although its signature was right: it counts backwards, so there may be a copy of it in other hands."""
+
+    passkey_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryCodeUsed(Event, name="factor.recovery_code_used", lasting=("left",)):
+    """A recovery code stood in for a second factor; `left`: how many there are still. The owner is told by mail."""
+
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceRemembered(Event, name="factor.device_remembered", lasting=("until",)):
+    """A device is not asked for a second factor `until` then; `device` is what it says it is."""
+
+    device: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicesForgotten(Event, name="factor.devices_forgotten", lasting=("number",)):
+    """So many remembered devices of an account are asked for a second factor again."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondFactorFailed(Event, name="session.second_factor_failed", failure=True, lasting=("factor",)):
+    """A right first credential was followed by as many wrong answers as one sign-in may give: somebody who is not the owner may know the
+    password. The owner is told by mail.
+    """
+
+    factor: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignInFailed(Event, name="session.refused", failure=True, lasting=("reason",)):
     """A sign-in was refused: `reason` is the error code, `login` what was typed as e-mail or username."""
 
@@ -276,10 +377,11 @@ class SignInChallenged(Event, name="session.challenged", lasting=("challenges",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reauthenticated(Event, name="session.reauthenticated"):
-    """A signed-in person proved presence again."""
+class Reauthenticated(Event, name="session.reauthenticated", lasting=("method",)):
+    """A signed-in person proved presence again, by `method`: `password`, `oidc`, or the name of a factor."""
 
     session_id: UUID
+    method: str = "password"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -292,7 +394,7 @@ class SessionRefreshed(Event, name="session.refreshed"):
 @dataclass(frozen=True, kw_only=True)
 class SessionEnded(Event, name="session.ended", lasting=("reason",)):
     """A session is over; `reason` is one of `logout`, `revoked`, `password_changed`, `reuse`, `limit`, `disabled`, `deleted`,
-    `email_undone`, `claimed`.
+    `email_undone`, `claimed`, `factor_changed`, `actor_gone`, `refused` (at a refresh, for what is asked of it by now).
     """
 
     session_id: UUID
@@ -362,6 +464,61 @@ class InvitationWithdrawn(Event, name="invitation.withdrawn", lasting=("invitati
 
 
 @dataclass(frozen=True, kw_only=True)
+class ApiKeyCreated(Event, name="api_key.created", lasting=("key_id", "scopes", "expires_at")):
+    """An account has one more API key; `label` is what its maker calls it."""
+
+    key_id: UUID
+    label: str
+    scopes: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKeyRevoked(Event, name="api_key.revoked", lasting=("key_id", "reason")):
+    """An API key is worth nothing any more; `reason` is one of `revoked`, `password_changed`, `disabled`, `deleted`, `email_undone`,
+    `claimed`.
+    """
+
+    key_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKeyRefused(Event, name="api_key.refused", failure=True, lasting=("key_id", "reason")):
+    """A key that is still good was shown from where it may not be used (`network`): somebody else may have it."""
+
+    key_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImpersonationStarted(Event, name="impersonation.started", lasting=("until",), internal=("reason",)):
+    """Somebody (`actor_id`) acts in the owner's place from now on, in a session of its own, `until` it is over; `reason` is for
+    administrators.
+    """
+
+    session_id: UUID
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImpersonationEnded(Event, name="impersonation.ended", lasting=("reason",)):
+    """It is over before its time; `reason` is that of its `SessionEnded`, `actor_gone` where the actor's own session ended, or he
+    may not any more. `actor_id` is who had acted. One whose time runs out is told of by nobody.
+    """
+
+    session_id: UUID
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAccountCreated(Event, name="service_account.created"):
+    """An account came to be that nobody signs in to: a program uses it by its API keys."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class MailFailed(Event, name="mail.failed"):
     """A mail could not be sent. Its signal is sent at once, outside any transaction; `kind` is the mail's name."""
 
@@ -375,7 +532,7 @@ class RateLimited(Event, name="access.limited"):
 
     `action` is what was tried. `scope` says which count was full: `address` or `account` of the rate limits;
     `lockout.pair` (an account from one address), `lockout.account` (an account from unknown addresses),
-    `lockout.address` (wrong passwords from one address) of the lockout.
+    `lockout.address` (wrong passwords from one address) of the lockout; `key` an API key's own limit.
     """
 
     action: str
@@ -402,6 +559,34 @@ class AccountUnlocked(Event, name="user.unlocked"):
     """The count of wrong passwords for an account was cleared."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ClientRefused(Event, name="client.refused", failure=True, lasting=("client_id",)):
+    """Another service was not let in: its credentials are wrong, or it may not do what it tried. `client_id` is the name it gave, if there
+    is a client of that name.
+    """
+
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientRevokedToken(Event, name="client.revoked_token", lasting=("client_id",)):
+    """Another service had a token revoked, and with it its session (`SessionEnded` tells of that too)."""
+
+    client_id: str
+    session_id: UUID | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigningKeyChanged(Event, name="signing_key.changed", lasting=("kid", "algorithm", "change")):
+    """A key that signs tokens was `published`, `signs` (now, or from the moment on that was said), was `replaced` by the next one, or was
+    `retired`, so that what it has signed is refused. `kid` is its public name.
+    """
+
+    kid: str
+    algorithm: str
+    change: str
+
+
 Listener = Callable[[Event], None]
 """Called inside the transaction; what it writes is committed with the event, and its error fails the request."""
 
@@ -417,6 +602,8 @@ class EventBus:
     def __init__(self, db: SQLAlchemy) -> None:
         self._db = db
         self._listeners: list[Listener] = []
+        self.attribute: Callable[[Event], Event] = lambda event: event
+        """Completes an event by what is known of its actor, before anybody is told of it. Set at start only."""
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` told of every event inside its transaction. At start only."""
@@ -424,6 +611,7 @@ class EventBus:
 
     def emit(self, event: Event) -> None:
         """Tell in-transaction listeners now, signal receivers once the transaction has committed."""
+        event = self.attribute(event)
         for listener in self._listeners:
             listener(event)
         self._keep(event)
@@ -499,9 +687,12 @@ def _send(app: Flask, receiver: Callable[..., Any], event: Event) -> None:
 def _carry_out(action: Callable[[], Any], item: Event | Callable[[], Any], session: Session) -> None:
     try:
         action()
-    except Exception:
+    except Exception as error:
         # The transaction has committed: a receiver's mistake must not turn the answer into an error.
-        logger.exception("A receiver of %s failed.", getattr(item, "name", item))
+        if unavailable(error):
+            logger.error("A receiver of %s could not reach the database.", getattr(item, "name", item))
+        else:
+            logger.exception("A receiver of %s failed.", getattr(item, "name", item))
     finally:
         if session.in_transaction():  # what a receiver has not committed is not left for others to commit
-            session.rollback()
+            undo(session)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from .checkups import Checkup
 from .errors import ConfigurationError
 from .events import Key, Listener
-from .gates import ChallengeMethod, Completion, EntryCheck, EntryCount, EntryPass, Fact, Gate, Restore
+from .factors import Factor, Proof
+from .gates import Acting, Bar, ChallengeMethod, Completion, EntryCheck, EntryCount, EntryPass, Fact, Gate, RefreshGate, Restore
 from .http import Route
+from .keys import KeySource
 from .policies import PasswordCheck
 from .runtime import Runtime
 from .settings import Settings
 from .users import GrantSource
+
+if TYPE_CHECKING:
+    from .identity import Resolver
 
 
 class Service:
@@ -39,10 +45,16 @@ class Feature:
     services: ClassVar[tuple[type[Service], ...]] = ()
     auth_routes: ClassVar[tuple[Route, ...]] = ()
     users_routes: ClassVar[tuple[Route, ...]] = ()
+    well_known_routes: ClassVar[tuple[Route, ...]] = ()
+    """What the site has below `/.well-known` (RFC 8615)."""
     permissions: ClassVar[dict[str, str]] = {}
     """Permissions its routes ask for, each with what it allows."""
     commands: ClassVar[tuple[click.Command, ...]] = ()
+    checkups: ClassVar[tuple[Checkup, ...]] = ()
+    """What `flask accounts doctor` looks at in it."""
 
+    delegates: ClassVar[bool] = False
+    """With it somebody may act for an account who is not its owner in person; the OpenAPI document then says where that is refused."""
     templates: ClassVar[bool] = False
     """The package has a `templates` folder with mails."""
     mail_samples: ClassVar[Mapping[str, Any]] = {}
@@ -67,13 +79,41 @@ class Feature:
         """Told that the credential was right."""
         return ()
 
+    def factors(self, runtime: Runtime) -> Sequence[Factor]:
+        """What it lets an account have beside its first credential. Each answers challenges and proves presence by its name."""
+        return ()
+
+    def factor_counts(self, runtime: Runtime) -> Sequence[EntryCount]:
+        """As `entry_counts`, of answers to factors alone."""
+        return ()
+
+    def factor_passes(self, runtime: Runtime) -> Sequence[EntryPass]:
+        """As `entry_passes`, of answers to factors alone."""
+        return ()
+
+    def proofs(self, runtime: Runtime) -> Mapping[str, Proof]:
+        """Further ways to prove presence at `POST /reauthenticate`, by name, for accounts that have no second factor."""
+        return {}
+
+    def early_gates(self, runtime: Runtime) -> Sequence[Gate]:
+        """Asked before the gates of all features. For what must be known before anything of the account changes."""
+        return ()
+
     def gates(self, runtime: Runtime) -> Sequence[Gate]:
         """Asked, in order, once a credential was right."""
+        return ()
+
+    def refresh_gates(self, runtime: Runtime) -> Sequence[RefreshGate]:
+        """Asked when a session is refreshed; none where there is nothing to ask."""
         return ()
 
     def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
         """Columns to read with the account when a sign-in finishes; gates and the like find them in `attempt.facts`."""
         return {}
+
+    def bars(self, runtime: Runtime) -> Sequence[Bar]:
+        """Whether an account is one that nobody signs in to. Asked of every way in, before restores and gates, and before mails to get in by."""
+        return ()
 
     def restores(self, runtime: Runtime) -> Sequence[Restore]:
         """Asked before the gates: whether an account that is switched off comes back by signing in."""
@@ -87,6 +127,18 @@ class Feature:
         """Told of every sign-in that has passed the gates, in its transaction."""
         return ()
 
+    def acting(self, runtime: Runtime) -> Acting | None:
+        """What it says of sessions in which somebody acts in the owner's place, if it is the feature that opens them."""
+        return None
+
+    def resolvers(self, runtime: Runtime) -> Sequence[Resolver]:
+        """Other ways than a session's token by which requests say who is calling."""
+        return ()
+
+    def security_schemes(self, runtime: Runtime) -> Mapping[str, Mapping[str, Any]]:
+        """The same for the OpenAPI document: security schemes by name."""
+        return {}
+
     def password_checks(self, runtime: Runtime) -> Sequence[PasswordCheck]:
         """Added to the password policy."""
         return ()
@@ -99,6 +151,10 @@ class Feature:
         """Told of every event inside its transaction."""
         return ()
 
+    def key_source(self, runtime: Runtime) -> KeySource | None:
+        """Where the keys are kept that sign tokens, if this feature keeps them and `JWT_*` does not."""
+        return None
+
     def conceals_accounts(self, runtime: Runtime) -> bool:
         """Whether registration must answer known and new addresses alike."""
         return False
@@ -106,6 +162,19 @@ class Feature:
     def email_change_needs_proof(self, runtime: Runtime) -> bool:
         """Whether owners change their address by proving the new one at `POST /email/change`, and in no other way."""
         return False
+
+    def is_way_in(self, runtime: Runtime, key: Key) -> bool:
+        """Whether the account's owner can sign in by what this feature keeps of it, if there is nothing else. Nobody loses the last way in."""
+        return False
+
+    def is_claimable(self, runtime: Runtime, key: Key | None) -> bool:
+        """Whether anybody could have made the account by what this feature keeps of it, without a password and for an address that is not
+        his: then whoever proves the address by mail may set one. Asked of nobody too (None), at the same cost.
+        """
+        return False
+
+    def check(self, runtime: Runtime) -> None:
+        """Called once everything is plugged in. Raises `ConfigurationError` for settings that cannot work in this app."""
 
     def erase(self, runtime: Runtime, key: Key) -> None:
         """Remove what this feature stores of an account that is being deleted. Done by hand because SQLite cascades only if told to."""

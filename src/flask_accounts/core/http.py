@@ -8,11 +8,16 @@ host's error handlers are neither used nor touched.
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qsl, unquote_plus
 
 import pydantic
 import sqlalchemy.exc
@@ -28,18 +33,20 @@ from .errors import (
     CsrfFailed,
     FieldProblem,
     InternalError,
+    InvalidClient,
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
     PermissionDenied,
-    ServiceUnavailable,
+    UnauthorizedClient,
     UnsupportedMediaType,
     ValidationError,
 )
 from .events import AccessRefused, Client
+from .faults import Anew, hide_parameters, is_locked_out, is_lost, is_overtaken, unavailable, undo
 from .runtime import Runtime, current_accounts
 from .schemas import SchemaBook, SchemaT
-from .tokens import Tokens
+from .tokens import Tokens, host_cookie
 
 logger: logging.Logger = logging.getLogger("flask_accounts.http")
 
@@ -55,6 +62,11 @@ REFUSED = "flask_accounts.refused"
 ROUTE = "accounts_route"
 """The attribute of a view function that holds its `Route`, by which the document finds it under any prefix."""
 
+DEVICE = "device"
+"""The cookie in which a browser keeps the secret by which it is known again."""
+DEVICE_HEADER = "X-Device-Token"
+"""Where a client sends it that keeps no cookies."""
+
 BodyT = TypeVar("BodyT")
 
 
@@ -63,6 +75,8 @@ class Access:
     """Who may call a route."""
 
     signed_in: bool = True
+    client: bool = False
+    """Other services, by credentials of their own (HTTP Basic), which the view itself checks."""
     optional: bool = False
     """Anybody may; who sends credentials is identified by them."""
     on_demand: bool = False
@@ -71,6 +85,11 @@ class Access:
     """Only after recent authentication."""
     permissions: tuple[str, ...] = ()
     """All of these."""
+    delegates: bool = False
+    """Also whoever acts for an account without being its owner in person, such as the holder of an API key. Nobody else's credential
+    passes where this is not said."""
+    impersonated: bool = False
+    """Also whoever acts in the owner's place (impersonation), which is for reading alone. Closed to them where this is not said."""
     presents: tuple[str, ...] = ()
     """Kinds of token (`access`, `refresh`) that the view itself reads, for the reference."""
     note: str = ""
@@ -78,13 +97,14 @@ class Access:
 
 
 PUBLIC = Access(signed_in=False)
+CLIENTS = Access(signed_in=False, client=True)
 SIGNED_IN = Access()
 RECENTLY = Access(fresh=True)
 
 
-def needs(*permissions: str) -> Access:
-    """Signed in, with all of `permissions`."""
-    return Access(permissions=permissions)
+def needs(*permissions: str, fresh: bool = False, delegates: bool = False) -> Access:
+    """Signed in, with all of `permissions`; with `delegates` also by an API key that has them."""
+    return Access(permissions=permissions, fresh=fresh, delegates=delegates)
 
 
 @dataclass
@@ -96,9 +116,32 @@ class Call(Generic[BodyT]):
     body: BodyT
     query: Any  # the route's query schema
     params: Mapping[str, str]
-    client: Client
     request: Request = field(repr=False)
     """For the core's own token handling; features do not read it."""
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """Where the request comes from."""
+        return _client(self.request)
+
+    @functools.cached_property
+    def client_credentials(self) -> tuple[str, str] | None:
+        """The name and secret that another service sends by HTTP Basic; None where there are none that can be read.
+
+        Both are encoded as in a form before they are put there (RFC 6749 section 2.3.1).
+        """
+        scheme, _, text = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.casefold() != "basic":
+            return None
+        try:
+            name, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
+            return (unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")) if colon else None
+        except ValueError:
+            return None
+
+    def has_cached(self, tag: str) -> bool:
+        """Whether the client has the answer with this entity tag already, and asks for another one only (RFC 9110 section 13.1.2)."""
+        return self.request.if_none_match.contains_weak(tag)
 
 
 @dataclass
@@ -132,6 +175,8 @@ class Route:
     access: Access = SIGNED_IN
     body: Shape | None = None
     body_required: bool = True
+    form: bool = False
+    """The body is a form and no JSON, and errors carry the members `error` and `error_description` that OAuth has (RFC 6749 section 5.2)."""
     query: type[BaseModel] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     """The types of the path's variables, for the reference; `user_id` is known to have the key's."""
@@ -189,26 +234,34 @@ def _offer(offered: set[str]) -> Callable[..., Response]:
 def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
     def endpoint(**params: str) -> Response:
         runtime = current_accounts()
-        tries = 3
+        anew: Anew | None = None
+        lock_first = False
         while True:
-            tries -= 1
             try:
+                if lock_first:
+                    runtime.users.lock_sqlite()
                 reply = _run(runtime, route, guard, params)
                 response = _respond(reply)
                 if route.method != "GET":
                     runtime.commit()
             except Exception as error:
-                runtime.db.session.rollback()
-                if tries and _is_deadlock(error):
-                    # Nothing was done, and the database asks to begin anew; so does the question who is calling.
-                    memo().pop(PRINCIPAL, None)
-                    continue
-                refusal = _finish(_translate(error, runtime).get_response())
+                undo(runtime.db.session())
+                if is_overtaken(error) or is_locked_out(error) or is_lost(error):
+                    # Nothing was done: begin anew, also with the question who is calling.
+                    anew = anew or Anew()
+                    lock_first = is_locked_out(error) and route.method != "GET"
+                    if anew.may():
+                        memo().pop(PRINCIPAL, None)
+                        continue
+                translated = _translate(error, runtime)
+                if route.form:
+                    _as_oauth(translated)
+                refusal = _finish(translated.get_response())
                 if route.access.presents and refusal.status_code == 401:
                     # Cookies that are good for nothing any more would be in the way of every later request.
                     runtime.get(Tokens).clear(refusal)
                 return refusal
-            return _finish(response)
+            return response
 
     endpoint.__name__ = route.name
     endpoint.__doc__ = route.view.__doc__
@@ -217,17 +270,17 @@ def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:
 
 
 def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]) -> Reply:
-    request.max_content_length = MAX_BODY
+    incoming: Request = request._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
+    incoming.max_content_length = MAX_BODY
     principal = guard(route.access)
     query = parse_query(runtime, route.query) if route.query else None
     body = None
-    if route.body and (route.body_required or request.content_length or request.headers.get("Transfer-Encoding")):
-        body = parse_body(runtime, route.body)
+    if route.body and (route.body_required or incoming.content_length or incoming.headers.get("Transfer-Encoding")):
+        body = (parse_form if route.form else parse_body)(runtime, route.body)
     if any("\x00" in value for value in params.values()):
         raise NotFound
-    client = _client()
     try:
-        return route.view(Call(runtime, principal, body, query, params, client, request))
+        return route.view(Call(runtime, principal, body, query, params, incoming))
     except (PermissionDenied, CsrfFailed) as error:
         if REFUSED not in memo():
             remember_refusal(runtime, principal, error.error_code)
@@ -243,7 +296,7 @@ def memo() -> dict[str, Any]:
 def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # core.identity.Principal, a floor above
     """Tell of a refused access for good, though the request fails (ASVS 16.3.2); what it did so far is undone."""
     key = principal.user_id if principal else None
-    client = _client()
+    client = _client(request)
     runtime.db.session.rollback()
     runtime.events.emit(
         AccessRefused(user_id=key, actor_id=key, client=client, at=runtime.clock.now(), reason=reason, path=request.path)
@@ -252,29 +305,45 @@ def remember_refusal(runtime: Runtime, principal: Any, reason: str) -> None:  # 
     memo()[REFUSED] = True
 
 
-def _client() -> Client:
-    return Client(request.remote_addr, request.headers.get("User-Agent"), request.headers.get("Accept-Language"))
+def device_of(incoming: Request) -> str | None:
+    """A digest of the secret by which a device asks to be known again: a header's, or that of the cookie `device`."""
+    secret = incoming.headers.get(DEVICE_HEADER) or incoming.cookies.get(host_cookie(DEVICE))
+    return hashlib.sha256(secret.encode()).hexdigest() if secret else None
+
+
+def _client(incoming: Request) -> Client:
+    return Client(
+        incoming.remote_addr,
+        incoming.headers.get("User-Agent"),
+        incoming.headers.get("Accept-Language"),
+        device_of(incoming),
+    )
 
 
 def _respond(reply: Reply) -> Response:
     text: str | bytes | None = reply.raw if reply.raw is not None else reply.text
     if text is None and reply.body is not None:
         text = reply.body.model_dump_json() if isinstance(reply.body, BaseModel) else json.dumps(reply.body)
-    response = Response(text, reply.status, content_type=reply.content_type if text is not None else None)
+    response = Response(text, reply.status, SAFE, content_type=reply.content_type if text is not None else None)
     if text is None:
         response.headers.pop("Content-Type", None)
-    response.headers.extend(dict(reply.headers))
+    if reply.headers:
+        response.headers.update(dict(reply.headers))
     if reply.decorate:
         reply.decorate(response)
     return response
+
+
+SAFE: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""The headers of every answer; a reply may have its own in their place."""
 
 
 def _finish(response: Any) -> Response:  # Werkzeug's or Flask's response
     flask_response = (
         response if isinstance(response, Response) else Response(response.get_data(), response.status_code, response.headers)
     )
-    flask_response.headers.setdefault("Cache-Control", "no-store")
-    flask_response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    for name, value in SAFE.items():
+        flask_response.headers.setdefault(name, value)
     return flask_response
 
 
@@ -282,8 +351,7 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
     """The error a client sees for whatever was raised; what is a bug is logged, and raised on in debug and testing."""
     if isinstance(error, AccountsError):
         return error
-    if isinstance(error, sqlalchemy.exc.StatementError):
-        error.hide_parameters = True  # a log is no place for password hashes (ASVS 16.2.5)
+    hide_parameters(error)
     if isinstance(error, RequestEntityTooLarge):
         return ContentTooLarge()
     if isinstance(error, HTTPException) and error.code == 400:
@@ -293,34 +361,72 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
         return ValidationError(detail="A value is out of the range that can be stored.")
     if isinstance(error, sqlalchemy.exc.IntegrityError | sqlalchemy.orm.exc.StaleDataError | sqlalchemy.orm.exc.ObjectDeletedError):
         return ConcurrentChange()
-    if isinstance(error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError | sqlalchemy.exc.TimeoutError):
-        logger.error("The database did not answer as it should.", exc_info=error)
-        return ServiceUnavailable()
+    if away := unavailable(error):
+        return away
     logger.error("Unexpected error.", exc_info=error)
     if runtime.debug:
         raise error
     return InternalError()
 
 
-def _is_deadlock(error: Exception) -> bool:
-    """Whether the database undid the transaction for another's sake: a deadlock, or a snapshot that was overtaken."""
-    if not isinstance(error, sqlalchemy.exc.DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
-    number = error.orig.args[0] if error.orig and error.orig.args else None
-    return state in ("40001", "40P01") or number in (1020, 1213)
-
-
 # Input
+
+
+FORM = "application/x-www-form-urlencoded"
+OAUTH_ERRORS: Mapping[type[AccountsError], str] = {
+    ValidationError: "invalid_request",
+    MalformedRequest: "invalid_request",
+    ContentTooLarge: "invalid_request",
+    UnsupportedMediaType: "invalid_request",
+    InvalidClient: "invalid_client",
+    UnauthorizedClient: "unauthorized_client",
+}
+"""What OAuth calls these errors (RFC 6749 section 5.2)."""
+
+
+def _as_oauth(error: AccountsError) -> None:
+    """Give an error the members by which OAuth's clients know it."""
+    if code := OAUTH_ERRORS.get(type(error)):
+        error.extensions |= {"error": code, "error_description": error.detail}
+
+
+def _raw_body(media_type: str) -> bytes:
+    if request.mimetype != media_type:
+        raise UnsupportedMediaType(media_type)
+    raw = request.get_data()
+    if request.content_length is None and len(raw) >= MAX_BODY:
+        raise ContentTooLarge  # of a chunked body Werkzeug hands on the beginning
+    return raw
+
+
+def parse_form(runtime: Runtime, shape: Shape) -> BaseModel:
+    """The request's form as `schema`. A name given twice is refused, an empty value counts as none (RFC 6749 section 3.2)."""
+    try:
+        pairs = parse_qsl(_raw_body(FORM).decode(), keep_blank_values=True, errors="strict")
+    except ValueError:
+        raise MalformedRequest("The body is not a form in UTF-8.") from None
+    values = dict(pairs)
+    problems = [
+        FieldProblem(name, "duplicate", "Given more than once.")
+        for name, count in Counter(n for n, _ in pairs).items()
+        if count > 1
+    ]
+    problems += [
+        FieldProblem(name, "invalid_character", "Holds a character that is not allowed.")
+        for name, value in pairs
+        if _unstorable(name + value)
+    ]
+    if problems:
+        raise ValidationError(problems)
+    try:
+        return runtime.schemas.of(shape).model_validate({name: value for name, value in values.items() if value})
+    except pydantic.ValidationError as error:
+        raise ValidationError(problems_of(error)) from None
 
 
 def parse_body(runtime: Runtime, shape: Shape) -> BaseModel:
     """The request's JSON object as `schema` (or the host's own in its place), strictly typed (ASVS 15.3.5)."""
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType
-    raw = request.get_data()
-    if request.content_length is None and len(raw) >= MAX_BODY:
-        raise ContentTooLarge  # of a chunked body Werkzeug hands on the beginning
+    raw = _raw_body("application/json")
     _check_json(raw)
     try:
         return runtime.schemas.of(shape).model_validate_json(raw, strict=True, context={"accounts": runtime})

@@ -32,7 +32,7 @@ from .errors import (
 )
 from .passwords import same_secret
 from .runtime import Runtime
-from .tokens import MANAGER, MINIMUM_KEY, Tokens, config
+from .tokens import KEY_PAIR, MANAGER, MINIMUM_KEY, Tokens, config
 
 Check = Callable[[Mapping[str, Any]], None]
 """Raises an `AccountsError` when the session behind verified claims is no longer good."""
@@ -66,9 +66,6 @@ def idle_lifetime(app: Flask) -> timedelta | None:
     return timedelta(seconds=value) if isinstance(value, int) else value
 
 
-KEY_PAIR = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES256K", "ES384", "ES512", "EdDSA"})
-
-
 def check_config(app: Flask) -> None:
     """Refuse at start what would fail, or be unsafe, only at the first sign-in."""
     for key in ("JWT_ACCESS_TOKEN_EXPIRES", "JWT_REFRESH_TOKEN_EXPIRES"):
@@ -96,7 +93,10 @@ def check_key(app: Flask) -> None:
     if algorithm in KEY_PAIR:
         missing = [key for key in ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEY") if not app.config.get(key)]
         if missing:
-            raise ConfigurationError(f"JWT_ALGORITHM {algorithm} needs {' and '.join(missing)}: set the key pair, in PEM.")
+            raise ConfigurationError(
+                f"JWT_ALGORITHM {algorithm} needs {' and '.join(missing)}: set the key pair, in PEM. Where the feature SigningKeys keeps "
+                "the keys, leave JWT_ALGORITHM out."
+            )
         return
     needed = MINIMUM_KEY.get(algorithm)
     if needed is None:
@@ -116,9 +116,15 @@ def check_key(app: Flask) -> None:
     if not (app.debug or app.testing):
         raise ConfigurationError(message)
     if not length:
-        app.config["JWT_SECRET_KEY"] = secrets.token_urlsafe(48)
+        app.config["JWT_SECRET_KEY"] = PassingKey(secrets.token_urlsafe(48))
         message += " Until then this process signs with a random one, and every token dies with it."
     _warn(message)
+
+
+class PassingKey(str):
+    """A signing key that was made at start because there is none, and is gone with the process."""
+
+    __slots__ = ()
 
 
 def _warn(message: str) -> None:
@@ -136,10 +142,18 @@ def install(app: Flask, check: Check, user: Any) -> None:  # `user` is a proxy t
     Flask-JWT-Extended's `current_user` then is.
     """
     manager = app.extensions.get(MANAGER)
+    tokens: Tokens = app.extensions["accounts"].get(Tokens)
     if manager is None:
         manager = _Manager(app)
         _set_answers(manager)
-    app.extensions["accounts"].get(Tokens).adopt(manager)
+    elif tokens.has_source:
+        raise ConfigurationError(
+            "JWTManager(app) knows no keys but those of JWT_*, and SigningKeys keeps them elsewhere. Leave it out: accounts.init_app makes "
+            "one, as app.extensions['flask-jwt-extended'], whose loaders you may set."
+        )
+    tokens.adopt(manager)
+    with app.app_context():
+        tokens.check()
     if manager._token_in_blocklist_callback is default_blocklist_callback:
 
         def revoked(header: dict[str, Any], claims: dict[str, Any]) -> bool:
@@ -173,7 +187,7 @@ class _Manager(JWTManager):
         if isinstance(fresh, timedelta):
             fresh = (now + fresh).timestamp()
         token: str = super()._encode_jwt_from_config(identity, token_type, times | (claims or {}), fresh, expires_delta, headers)
-        return token
+        return runtime.get(Tokens).formed(token)
 
     def _decode_jwt_from_config(
         self, encoded_token: str, csrf_value: str | None = None, allow_expired: bool = False

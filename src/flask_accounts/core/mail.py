@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import smtplib
 import ssl
 import threading
@@ -23,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar, Literal, Protocol
 
 import email_validator
@@ -31,6 +30,7 @@ from flask import Flask
 from pydantic import Field, SecretStr, model_validator
 
 from .events import EventBus, MailFailed, tell
+from .forks import in_child
 from .settings import Settings
 from .tracing import Carried, carried, span
 
@@ -166,10 +166,19 @@ class SmtpMailer:
     def send(self, message: Message) -> None:
         """One connection, one message; raises `OSError` or `smtplib.SMTPException`."""
         with self._connect() as server:
-            if self._settings.username is not None:
-                password = self._settings.password.get_secret_value() if self._settings.password else ""
-                server.login(self._settings.username, password)
+            self._sign_in(server)
             server.send_message(message.to_email(self._settings.sender))
+
+    def check(self) -> None:
+        """Connect and sign in, and send nothing; raises what `send` would."""
+        with self._connect() as server:
+            self._sign_in(server)
+            server.noop()
+
+    def _sign_in(self, server: smtplib.SMTP) -> None:
+        if self._settings.username is not None:
+            password = self._settings.password.get_secret_value() if self._settings.password else ""
+            server.login(self._settings.username, password)
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -328,8 +337,18 @@ class MailRoom:
         """Whether there is a mailer at all."""
         return self._mailer is not None
 
+    @property
+    def mailer(self) -> Mailer | None:
+        """Who sends them."""
+        return self._mailer
+
     def send(self, message: Message) -> None:
-        """Send `message` after the commit, never if it is rolled back. Failures are told, not raised."""
+        """Send `message` after the commit, never if it is rolled back. Failures are told, not raised.
+
+        What is for an address at `.invalid`, where nobody reads mail (RFC 2606), goes nowhere: accounts of programs have such.
+        """
+        if message.to.endswith(".invalid"):
+            return
         errand = Errand(message, carried())
         self._events.after_commit(lambda: self._post(errand))
 
@@ -396,10 +415,9 @@ class MailRoom:
         """See to what waits when the process ends or forks; not before there is something to see to."""
         if not self._watched:
             self._watched = True
-            room = weakref.ref(self)  # the hooks cannot be taken back, so they must not keep the app
-            atexit.register(_with_room, room, MailRoom.close)
-            if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=partial(_with_room, room, MailRoom._begin))
+            # The hooks cannot be taken back, so they must not keep the app.
+            atexit.register(_close, weakref.ref(self))
+            in_child(self, MailRoom._begin)
 
     def _work(self) -> None:
         while True:
@@ -446,10 +464,10 @@ class MailRoom:
             tell(self._app, MailFailed(kind=message.kind, reason=reason))
 
 
-def _with_room(room: weakref.ref[MailRoom], act: Callable[[MailRoom], None]) -> None:
-    found = room()
-    if found is not None:
-        act(found)
+def _close(found: weakref.ref[MailRoom]) -> None:
+    room = found()
+    if room is not None:
+        room.close()
 
 
 def _is_final(error: Exception) -> bool:

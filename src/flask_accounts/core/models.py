@@ -6,6 +6,7 @@ subclass of it. Foreign keys to the user state no type, so they take the host's 
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,10 +17,14 @@ import sqlalchemy as sa
 from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.dialects import mysql
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.orm import Mapped, declared_attr, has_inherited_table, mapped_column, validates
 
 from .errors import ConfigurationError
 from .policies import MAX_EMAIL, MAX_USERNAME, email_form, folded
+
+MAX_INDEX_NAME = 63
+"""Most bytes of a name on PostgreSQL; MariaDB takes one more."""
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -43,7 +48,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError("A datetime needs a time zone here; use datetime.now(UTC).")
-        value = value.astimezone(UTC)
+        if value.tzinfo is not UTC:
+            value = value.astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
@@ -77,12 +83,24 @@ _MariaUtcDateTime.__module__ = "sqlalchemy.dialects.mysql"
 
 
 def exact(length: int) -> sa.String:
-    """Text compared character by character on every database.
+    """Text compared and sorted character by character on every database.
 
     MariaDB's default collations take `é` for `e` and skip what has no width, so a look-alike would find
-    somebody else's account (OWASP Email Validation), and `ADMIN` the administrators' role.
+    somebody else's account (OWASP Email Validation), and `ADMIN` the administrators' role. On PostgreSQL an
+    index of another collation finds no beginnings of texts, and goes wrong when an update of the operating
+    system sorts anew (https://wiki.postgresql.org/wiki/Locale_data_changes).
     """
-    return sa.String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+    text = sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+    return text.with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def uuid_type() -> sa.Uuid[UUID]:
+    """A UUID, stored in one form on each database whatever the version of SQLAlchemy: CHAR(32) on MariaDB and MySQL.
+
+    Left alone, SQLAlchemy 2.1 takes it for MariaDB's own type UUID: then it finds no row of the tables that 2.0 has made, and can
+    insert none.
+    """
+    return sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb")
 
 
 def utc_now() -> datetime:
@@ -120,7 +138,7 @@ class UserMixin:
     password_hash: Mapped[str | None] = mapped_column(exact(512), nullable=True)
     is_active: Mapped[bool] = mapped_column(sa.Boolean, nullable=False, default=True)
     email_verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime, nullable=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False, default=utc_now, onupdate=utc_now)
 
     @validates("email")
@@ -158,7 +176,7 @@ class UserMixin:
 class UuidKeyMixin:
     """Makes the key a UUIDv7: `class User(UuidKeyMixin, UserMixin, db.Model)`."""
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True, default=uuid7, sort_order=-10)
+    id: Mapped[UUID] = mapped_column(uuid_type(), primary_key=True, default=uuid7, sort_order=-10)
 
 
 ModelT = TypeVar("ModelT")
@@ -179,6 +197,19 @@ class OwnedByUser:
         # What finds an account's rows. A constraint and not an index, because MariaDB will not drop an index that a foreign
         # key needs, and generated downgrades drop indexes before their tables.
         return (sa.UniqueConstraint("user_id", "id"),)
+
+
+class OnePerUser(OwnedByUser):
+    """Base of mixins of which an account has one row at the most."""
+
+    @declared_attr
+    def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
+        """The account."""
+        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), primary_key=True, autoincrement=False)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
+        return ()  # the key finds an account's row
 
 
 def owner_key(model: Any) -> sa.Column[Any]:
@@ -248,3 +279,48 @@ def check_user_model(model: type[Any]) -> None:
             f"The user class {model.__name__} lacks {', '.join(missing)}. Let it inherit from flask_accounts.UserMixin."
         )
     primary_key(mapper.local_table)
+
+
+def index_for_lists(model: type[Any]) -> None:
+    """Give the user table the indexes that lists of accounts are read in, unless it has them.
+
+    Their names come from the attributes, so that they stay whatever the columns are called.
+    """
+    mapper = sa.inspect(model)
+    table: sa.Table = mapper.local_table
+    key = primary_key(table)
+    there = {index.name for index in table.indexes}
+    for name in ("created_at", "updated_at", "username_normalized", "is_active"):
+        index, column = index_name(table, f"{name}_id"), mapper.attrs[name].columns[0]
+        if index not in there and column.table is table:
+            sa.Index(index, column, key, **_few_rows(name, column))
+
+
+def index_name(table: sa.Table, suffix: str) -> str:
+    """The name of an index of ours on `table`, not longer than PostgreSQL allows."""
+    name = f"ix_{table.name}_{suffix}"
+    if len(name) <= MAX_INDEX_NAME:
+        return name
+    digest = hashlib.sha256(table.name.encode()).hexdigest()[:8]
+    return f"ix_{table.name[: MAX_INDEX_NAME - len(suffix) - 13]}_{digest}_{suffix}"
+
+
+def _few_rows(name: str, column: sa.Column[Any]) -> dict[str, Any]:
+    """What keeps rows out of an index that finds the few: accounts without a username, accounts switched off. Not on MariaDB.
+
+    As text, since a migration written on one database says it for the others.
+    """
+    quoted = sa.sql.compiler.IdentifierPreparer(DefaultDialect()).quote(column.name)
+    if name == "username_normalized":
+        return {"postgresql_where": sa.text(f"{quoted} IS NULL"), "sqlite_where": sa.text(f"{quoted} IS NULL")}
+    if name == "is_active":
+        return {"postgresql_where": sa.text(f"{quoted} IS false"), "sqlite_where": sa.text(f"{quoted} IS 0")}
+    return {}
+
+
+def is_unique(column: sa.Column[Any]) -> bool:
+    """Whether no two rows have the same value in `column`."""
+    table = column.table
+    keys = [rule for rule in table.constraints if isinstance(rule, sa.UniqueConstraint | sa.PrimaryKeyConstraint)]
+    indexes = [index for index in table.indexes if index.unique and not any("where" in name for name in index.kwargs)]
+    return any(list(kept.columns) == [column] for kept in [*keys, *indexes])

@@ -68,6 +68,8 @@ class OneTime:
     expires_at: datetime
     id: int
     """Higher than those of the account's older tokens."""
+    attempts: int = 0
+    """Guesses that have been counted."""
 
 
 @dataclass(frozen=True)
@@ -156,14 +158,18 @@ class OneTimeStore:
         row = self._row(purpose, sa.and_(whose, self._table.c.code_hash.is_not(None)), now)
         if row is None or (may is not None and not may(_one_time(row))):
             return None
-        # Counted before it is compared, by a conditional UPDATE, so that parallel guesses all count.
-        counted = self._users.execute(
-            sa.update(self._table)
-            .where(self._table.c.id == row["id"], self._table.c.attempts < MAX_ATTEMPTS)
-            .values(attempts=self._table.c.attempts + 1)
-        ).rowcount
+        counted = self.count_guess(_one_time(row))  # before it is compared
         right = hmac.compare_digest(row["code_hash"], self._code_hash(purpose, code))
         return _one_time(row) if counted and right else None
+
+    def count_guess(self, found: OneTime) -> bool:
+        """Count one guess at something that a token stands for; False if there were `MAX_ATTEMPTS` already.
+
+        By a conditional UPDATE, so that parallel guesses all count. If the guess is wrong the caller must commit before it refuses.
+        """
+        table = self._table
+        counting = sa.update(table).where(table.c.id == found.id, table.c.attempts < MAX_ATTEMPTS)
+        return bool(self._users.execute(counting.values(attempts=table.c.attempts + 1)).rowcount)
 
     def void(self, purpose: str, *, user_id: Key | None, address: str | None = None) -> None:
         """Make every outstanding token of this purpose worthless, for the account or, without one, the address."""
@@ -228,4 +234,6 @@ def _form(address: str | None) -> str | None:
 
 def _one_time(row: sa.RowMapping) -> OneTime:
     data = json.loads(row["data"])
-    return OneTime(row["purpose"], row["user_id"], row["address"], data, row["created_at"], row["expires_at"], row["id"])
+    return OneTime(
+        row["purpose"], row["user_id"], row["address"], data, row["created_at"], row["expires_at"], row["id"], row["attempts"]
+    )

@@ -17,11 +17,11 @@ from typing import ClassVar, Protocol
 
 import argon2
 import argon2.exceptions
-import bcrypt
-import werkzeug.security
 from pydantic import Field
 
+from .derivations import HashRefused
 from .errors import ServiceUnavailable
+from .legacy_hashes import MAX_STORED, STANDALONE, LegacyHashSettings, Schemes, schemes_of
 from .settings import Settings
 from .tracing import traced
 
@@ -29,9 +29,12 @@ MAX_LENGTH = 256
 """Longest password that is ever hashed, in code points; longer input is refused before hashing (ASVS 15.2.2)."""
 
 SCHEMES: Mapping[str, str] = {
-    "$argon2id$": "argon2id", "$argon2": "argon2", "scrypt:": "scrypt", "pbkdf2:": "pbkdf2", "$2": "bcrypt",
-}  # fmt: skip
-"""How encoded hashes begin, most specific first."""
+    "$argon2id$": "argon2id",
+    "flask-security:": "flask_security",
+    "firebase-scrypt:": "firebase",
+    **{beginning: scheme.name for scheme in STANDALONE for beginning in scheme.beginnings if beginning != "$argon2id$"},
+}
+"""How encoded hashes begin, and what the scheme is called."""
 
 
 class PasswordSettings(Settings):
@@ -75,13 +78,17 @@ class Hasher(Protocol):
 
 
 class Argon2Hasher:
-    """Argon2id; also verifies what `werkzeug.security` (scrypt, pbkdf2) and bcrypt made.
+    """Argon2id; also verifies the hashes of other systems, see `core.legacy_hashes`.
 
-    `memory_cost` is in KiB, `time_cost` in passes, `parallelism` in lanes.
+    `memory_cost` is in KiB, `time_cost` in passes, `parallelism` in lanes; `legacy` are the secrets of those other systems.
     """
 
-    def __init__(self, *, memory_cost: int = 19_456, time_cost: int = 2, parallelism: int = 1) -> None:
+    def __init__(
+        self, *, memory_cost: int = 19_456, time_cost: int = 2, parallelism: int = 1, legacy: LegacyHashSettings | None = None
+    ) -> None:
         self._argon2 = argon2.PasswordHasher(memory_cost=memory_cost, time_cost=time_cost, parallelism=parallelism)
+        self.schemes: Schemes = schemes_of(legacy)
+        """What it understands besides its own."""
 
     def hash(self, password: str) -> str:
         """The encoded Argon2id hash of the NFC form of `password`."""
@@ -89,14 +96,17 @@ class Argon2Hasher:
 
     def verify(self, password: str, encoded: str) -> bool:
         """Whether `encoded` was made of `password`, whichever of the known schemes made it."""
+        if self.needs_rehash(encoded):
+            return self.schemes.verify(password, encoded)
         try:
-            if encoded.startswith("$argon2"):
-                return self._verify_argon2(unicodedata.normalize("NFC", password), encoded)
-            # Hashes from elsewhere were made of the text as it was typed there.
-            forms = dict.fromkeys((password, unicodedata.normalize("NFC", password)))
-            return any(self._verify_legacy(form, encoded) for form in forms)
-        except (ValueError, TypeError, OverflowError):
+            return self._argon2.verify(encoded, unicodedata.normalize("NFC", password))
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError, ValueError):
             return False  # not a hash at all: fail closed (ASVS 16.5.3)
+
+    def check(self, encoded: str) -> None:
+        """Raise `HashRefused` for a hash from elsewhere that could not be verified, or would cost too much."""
+        if self.needs_rehash(encoded):
+            self.schemes.read(encoded)
 
     def needs_rehash(self, encoded: str) -> bool:
         """True for every hash that is not Argon2id with this hasher's parameters."""
@@ -104,22 +114,8 @@ class Argon2Hasher:
             return True
         try:
             return self._argon2.check_needs_rehash(encoded)
-        except argon2.exceptions.InvalidHashError:
+        except (argon2.exceptions.InvalidHashError, ValueError):
             return True
-
-    def _verify_argon2(self, password: str, encoded: str) -> bool:
-        try:
-            return self._argon2.verify(encoded, password)
-        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return False
-
-    def _verify_legacy(self, password: str, encoded: str) -> bool:
-        if encoded.startswith(("scrypt:", "pbkdf2:")):
-            return werkzeug.security.check_password_hash(encoded, password)
-        if encoded.startswith(("$2a$", "$2b$", "$2y$")):
-            # bcrypt reads 72 bytes; the libraries that made these hashes cut there in silence.
-            return bcrypt.checkpw(password.encode()[:72], encoded.encode())
-        return False
 
 
 class BoundedHasher:
@@ -161,6 +157,14 @@ class BoundedHasher:
     def needs_rehash(self, encoded: str) -> bool:
         """As `Hasher.needs_rehash`."""
         return self.inner.needs_rehash(encoded)
+
+    def check(self, encoded: str) -> None:
+        """Raise `HashRefused` for a hash from elsewhere that is not to be stored. A hasher without a `check` of its own takes all that fit."""
+        if len(encoded) > MAX_STORED:
+            raise HashRefused("hash_too_long", f"A hash has at most {MAX_STORED} characters.")
+        check = getattr(self.inner, "check", None)
+        if check is not None:
+            check(encoded)
 
     def _dummy_hash(self) -> str:
         with self._dummy_lock:

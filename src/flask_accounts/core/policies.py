@@ -34,6 +34,7 @@ class PasswordContext:
 
 
 PasswordCheck = Callable[[str, PasswordContext], FieldProblem | None]
+"""Given a new password, as typed, and what it may not be like: a problem to tell, or None where the password is fit."""
 
 
 def check_password(password: str, context: PasswordContext, checks: Iterable[PasswordCheck], *, field: str = "password") -> None:

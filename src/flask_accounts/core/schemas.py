@@ -11,7 +11,7 @@ import re
 import types
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, LiteralString, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, LiteralString, TypeVar, Union, cast, get_args, get_origin
 from uuid import UUID
 
 import pydantic
@@ -26,6 +26,10 @@ SchemaT = TypeVar("SchemaT", bound=BaseModel)
 
 POLICY_LENGTH = "x-policy-length"
 """Marks a member of a JSON schema whose least length is a setting of the app; the OpenAPI document puts it in."""
+ABSENT = "x-absent"
+"""Marks a member of an answer that is left out where there is nothing to say, so that it is never null."""
+TOKEN = "x-token"  # noqa: S105  # a mark, not a secret
+"""Marks a member of an answer that is there where tokens travel in bodies, and left out where they travel as cookies."""
 
 
 class Input(BaseModel):
@@ -37,7 +41,9 @@ class Input(BaseModel):
 class Output(BaseModel):
     """Base of answers; read from attributes, so views of rows and ORM objects both serve."""
 
-    model_config: ClassVar[pydantic.ConfigDict] = ConfigDict(from_attributes=True, use_attribute_docstrings=True)
+    model_config: ClassVar[pydantic.ConfigDict] = ConfigDict(
+        from_attributes=True, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+    )
 
 
 def _new_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
@@ -140,15 +146,17 @@ class PublicUserSchema(Output):
 class TokenResponse(Output):
     """A finished sign-in. With cookie transport the two tokens are not in the body."""
 
-    access_token: str | None = None
+    access_token: str | None = Field(default=None, json_schema_extra={TOKEN: True})
     """For `Authorization: Bearer`; absent with cookie transport."""
-    refresh_token: str | None = None
+    refresh_token: str | None = Field(default=None, json_schema_extra={TOKEN: True})
     """Good for one use at `POST /refresh`; absent with cookie transport."""
-    token_type: str = "Bearer"  # noqa: S105  # a scheme's name, not a secret
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # a scheme's name, not a secret
     expires_in: int
     """Seconds until the access token expires."""
     refresh_expires_in: int
     """Seconds until the refresh token expires if it is not used."""
+    recovery_codes: list[str] | None = Field(default=None, json_schema_extra={ABSENT: True})
+    """Shown this once, where a sign-in has set up the account's first second factor; absent otherwise."""
     user: UserSchema
 
 
@@ -177,8 +185,37 @@ class ProblemSchema(Output):
     """Stable, UPPER_SNAKE."""
     error: str
     """The same sentence as `title`."""
-    errors: list[FieldProblemSchema] = Field(default_factory=list)
-    """All problems with the input, for `VALIDATION_ERROR`."""
+
+
+class ValidationProblemSchema(ProblemSchema):
+    """Input that is not valid."""
+
+    errors: list[FieldProblemSchema] = Field(examples=[[{"field": "email", "code": "missing", "message": "Field required"}]])
+    """Every problem with the input, at once."""
+
+
+class ChallengeProblemSchema(ProblemSchema):
+    """A right credential that is not enough: the sign-in goes on at `POST /challenge`."""
+
+    challenge_token: str = Field(examples=["wD8cZ1Zb0Uj4Q0n3kq2yYg9m6sT5hVtA7oXeRrLpKdE"])
+    """Stands for this sign-in."""
+    challenges: list[str] = Field(examples=[["password_change"]])
+    """The methods, one of which is to be answered."""
+    expires_in: int = Field(examples=[600])
+    """Seconds that leaves."""
+    errors: list[FieldProblemSchema] | None = Field(default=None, json_schema_extra={ABSENT: True})
+    """Why the password is not accepted any more."""
+    recovery_codes: list[str] | None = Field(default=None, json_schema_extra={ABSENT: True})
+    """Shown this once, where the step before has set up the account's first second factor."""
+
+
+class DisabledProblemSchema(ProblemSchema):
+    """The account is switched off."""
+
+    reason: str | None = Field(default=None, json_schema_extra={ABSENT: True})
+    """Where the app tells it."""
+    until: datetime | None = Field(default=None, json_schema_extra={ABSENT: True})
+    """From then on its owner may sign in again."""
 
 
 class SchemaBook:

@@ -1,7 +1,7 @@
 """Spans for OpenTelemetry, where the host uses it; nothing at all where it does not.
 
-`opentelemetry-api` is optional (`pip install flask-accounts-api[otel]`) and imported when the first span
-would begin. Without it, or while no tracer provider is set, a span costs a function call.
+`opentelemetry-api` is optional (`pip install flask-accounts-api[otel]`) and looked for once the host has imported
+it. Without it, or while no tracer provider is set, a span costs a function call.
 
 Spans carry no personal data: no address, login, token, password or user key, and of an error its stable
 code, never its message. Their names and attributes are stated in `docs/how-to/tracing.md` and stable.
@@ -10,6 +10,7 @@ code, never its message. Their names and attributes are stated in `docs/how-to/t
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -126,19 +127,17 @@ def _named(attributes: Attributes) -> dict[str, Value]:
 
 
 @functools.cache
-def _api() -> ModuleType | None:
-    try:
-        from opentelemetry import trace
-    except ImportError:
-        return None
+def _api() -> ModuleType:
+    from opentelemetry import trace
+
     return trace
 
 
 def _tracer() -> Tracer | None:
     """The host's tracer; None without OpenTelemetry, and while no provider is set: its own stand-ins cost more than nothing."""
+    if "opentelemetry.trace" not in sys.modules:
+        return None  # whoever has set a provider has imported it
     api = _api()
-    if api is None:
-        return None
     provider = api.get_tracer_provider()
     return None if isinstance(provider, api.ProxyTracerProvider) else _tracer_of(provider)
 

@@ -6,8 +6,9 @@ account's grants, no ORM object. The ORM object loads only where somebody asks f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -15,14 +16,22 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
 from pydantic_core import to_jsonable_python
+from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.exc import IntegrityError
 
+from .autocommit import Reader
+from .direct import DirectRead, Row
 from .errors import EmailTaken, NotFound, UsernameTaken
 from .events import Key
+from .listing import FEW, Position, UserListing, UserQuery
 from .models import UserMixin, primary_key
 from .policies import email_form, folded
 
 NEVER_SHOWN = frozenset({"password_hash"})
+ACCOUNT = "account"
+"""The name of the bind parameter that is the key of the account asked for."""
+UNCHANGING = (str, int, float, bool, bytes, datetime, UUID, type(None))
+"""Types of which one value may serve many."""
 SECRET_WORDS = frozenset({"password", "passphrase", "token", "secret", "hash", "otp"})
 """Words in the name of a host's column by which it is left out of an export: nobody has to think of it."""
 
@@ -46,7 +55,7 @@ class GrantSource(Protocol):
         """`source` with the tables that hold grants outer-joined on `user_id`."""
         ...
 
-    def read(self, rows: Sequence[sa.RowMapping]) -> Grants:
+    def read(self, rows: Sequence[Row]) -> Grants:
         """The grants of one account out of all its rows."""
         ...
 
@@ -82,6 +91,11 @@ class UserView:
         """The same account as it will be once it is active again."""
         return UserView(self._store, self._values | {"is_active": True}, self._grants)
 
+    def apart(self) -> UserView:
+        """The same values for somebody else; what a caller does to a list among them stays his."""
+        values = {name: value if isinstance(value, UNCHANGING) else copy.deepcopy(value) for name, value in self._values.items()}
+        return UserView(self._store, values, self._grants)
+
     def __getattr__(self, name: str) -> Any:  # whatever the host's user class has
         if name in self._values:
             return self._values[name]
@@ -105,20 +119,21 @@ class Credentials:
 
 
 @dataclass(frozen=True)
-class UserQuery:
-    """Which accounts to list. `search` looks in usernames and, with `search_email`, addresses."""
+class UserPage:
+    """A page of accounts, and how many there are in all: at least `total`, if the count stopped there."""
 
-    search: str | None = None
-    search_email: bool = True
-    is_active: bool | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    sort: str = "id"
-    descending: bool = False
-    where: Sequence[sa.ColumnElement[bool]] = ()
+    users: list[UserView]
+    total: int
+    capped: bool
 
 
-SORTS = ("id", "email", "username", "created_at", "updated_at")
+@dataclass(frozen=True)
+class Taken:
+    """Which of some addresses, folded usernames and keys accounts have."""
+
+    emails: frozenset[str]
+    usernames: frozenset[str]
+    keys: frozenset[Key]
 
 
 class UserStore:
@@ -138,8 +153,19 @@ class UserStore:
         self._columns = {name: column for name, column in self.c.items() if name not in NEVER_SHOWN}
         self.key_name: str = mapper.get_property_by_column(self.key_column).key
         self._grants = grants
+        self._listing = UserListing(self.table, self.c, self.key_column)
         self.bind: dict[str, Any] = {"mapper": mapper}
         """Bind arguments for `Session` calls: the bind that the user class lives on."""
+        self._reader = Reader(db, self.bind)
+        # Statements of every sign-in are built once: building one costs more than executing it.
+        joined = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column))
+        self._by_key = joined.where(self.key_column == sa.bindparam(ACCOUNT))
+        self._by_email = joined.where(self.c["email"] == sa.bindparam("login"))
+        self._locking = self.locking()
+        stored = sa.select(self.key_column, self.c["email"], self.c["password_hash"])
+        self._credentials = {
+            column: stored.where(column == sa.bindparam("login")) for column in (self.c["email"], self.c["username_normalized"])
+        }
 
     # Keys
 
@@ -167,7 +193,7 @@ class UserStore:
         """`source` with what holds the grants."""
         return self._grants.join(source, user_id) if self._grants else source
 
-    def read(self, rows: Sequence[sa.RowMapping]) -> UserView:
+    def read(self, rows: Sequence[Row]) -> UserView:
         """The view of one account out of all its rows (one per role)."""
         values = {name: rows[0][f"u_{name}"] for name in self._columns}
         return UserView(self, values, self._grants.read(rows) if self._grants else Grants())
@@ -175,6 +201,17 @@ class UserStore:
     def execute(self, statement: sa.Executable, parameters: Any = None) -> sa.CursorResult[*tuple[Any, ...]]:  # as Session.execute
         """Run a statement on the bind that the user class lives on."""
         return cast("sa.CursorResult[*tuple[Any, ...]]", self.db.session.execute(statement, parameters, bind_arguments=self.bind))
+
+    def fetch_all(self, read: DirectRead, parameters: Mapping[str, Any]) -> Sequence[Row]:
+        """The rows of a read that needs no transaction of its own, on the bind that the user class lives on."""
+        return self._reader.fetch_all(read, parameters)
+
+    def lock_sqlite(self) -> None:
+        """Take SQLite's one lock for writing, by a statement that changes nothing, and so that waiting for it is of use.
+
+        Who has read first in the same transaction cannot wait: SQLite refuses at once to write after what others wrote meanwhile.
+        """
+        self.execute(sa.update(self.table).where(sa.false()).values({self.key_column: self.key_column}))
 
     @property
     def dialect(self) -> sa.Dialect:
@@ -191,41 +228,35 @@ class UserStore:
 
     def view(self, key: Key) -> UserView | None:
         """One account, or None."""
-        return self._one(self.key_column == key)
+        return self._one(self._by_key, {ACCOUNT: key})
 
     def by_email(self, email: str) -> UserView | None:
         """The account of an address, compared in its canonical form, or None."""
-        return self._one(self.c["email"] == email_form(email))
+        return self._one(self._by_email, {"login": email_form(email)})
 
-    def _one(self, condition: sa.ColumnElement[bool]) -> UserView | None:
-        statement = sa.select(*self.columns()).select_from(self.joined(self.table, self.key_column)).where(condition)
-        rows = self.execute(statement).mappings().all()
+    def _one(self, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> UserView | None:
+        rows = self.execute(statement, parameters).mappings().all()
         return self.read(rows) if rows else None
 
-    def locked(self, key: Key, *beside: sa.ColumnElement[Any]) -> tuple[UserView, sa.RowMapping] | None:
-        """One account as it is now, and the raw row with its `stored_hash` and what is asked for `beside` it.
+    def locking(self, *beside: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """What `locked` reads by, to be built once where more is asked for `beside` the account."""
+        # The lock is in a query of its own: MariaDB would lock the rows of the roles too, in another order than who changes roles.
+        asked_for = self.key_column == sa.bindparam(ACCOUNT)
+        source = sa.select(self.table).where(asked_for).with_for_update(key_share=True).subquery("account")
+        stored = _of(source, self.c["password_hash"]).label("stored_hash")
+        return sa.select(*self.columns(source), stored, *beside).select_from(self.joined(source, _of(source, self.key_column)))
+
+    def locked(
+        self, key: Key, statement: sa.Select[Any] | None = None, parameters: Mapping[str, Any] | None = None
+    ) -> tuple[UserView, sa.RowMapping] | None:
+        """One account as it is now, and the raw row with its `stored_hash` and what `statement` asks for beside it.
 
         The account's row cannot change before the transaction ends.
         """
-        # The lock is in a query of its own: MariaDB would lock the rows of the roles too, in another order than who changes roles.
-        source = sa.select(self.table).where(self.key_column == key).with_for_update(key_share=True).subquery("account")
-        stored = _of(source, self.c["password_hash"]).label("stored_hash")
-        statement = sa.select(*self.columns(source), stored, *beside).select_from(self.joined(source, _of(source, self.key_column)))
-        rows = self.execute(statement).mappings().all()
-        return (self.read(rows), rows[0]) if rows else None
-
-    def _views(self, selected: sa.Select[Any], query: UserQuery) -> list[UserView]:
-        """The accounts of a select of user rows, in the order of `query`, with their grants, in one statement."""
-        page = selected.order_by(*self._order(query)).subquery("page")
-        statement = (
-            sa.select(*self.columns(page))
-            .select_from(self.joined(page, _of(page, self.key_column)))
-            .order_by(*self._order(query, page))
+        rows = (
+            self.execute(self._locking if statement is None else statement, {ACCOUNT: key, **(parameters or {})}).mappings().all()
         )
-        grouped: dict[Any, list[sa.RowMapping]] = {}
-        for row in self.execute(statement).mappings():
-            grouped.setdefault(row[f"u_{self.key_name}"], []).append(row)
-        return [self.read(rows) for rows in grouped.values()]
+        return (self.read(rows), rows[0]) if rows else None
 
     def get(self, key: Key) -> UserMixin | None:
         """The ORM object, from the identity map if it is there."""
@@ -244,7 +275,7 @@ class UserStore:
     def find(self, *, email: str | None = None, username: str | None = None) -> Credentials | None:
         """The account of an address or a username, compared in their canonical forms."""
         column, value = self._login_column(email=email, username=username)
-        row = self.execute(sa.select(self.key_column, self.c["email"], self.c["password_hash"]).where(column == value)).first()
+        row = self.execute(self._credentials[column], {"login": value}).first()
         return Credentials(row[0], row[1], row[2]) if row else None
 
     def credentials(self, key: Key, *, newest: bool = False) -> Credentials | None:
@@ -269,66 +300,85 @@ class UserStore:
         )
         return exported
 
-    # Lists
+    def taken(self, *, emails: Sequence[str], usernames: Sequence[str], keys: Sequence[Key]) -> Taken:
+        """Which of the addresses (in canonical form), usernames (folded) and keys accounts have."""
+        return Taken(
+            frozenset(self._found(self.c["email"], emails)),
+            frozenset(self._found(self.c["username_normalized"], usernames)),
+            frozenset(self._found(self.key_column, keys)),
+        )
 
-    def select(self, query: UserQuery) -> sa.Select[Any]:
-        """The rows that `query` means, unsorted."""
-        statement = sa.select(self.table).where(*query.where)
-        if query.is_active is not None:
-            statement = statement.where(self.c["is_active"].is_(query.is_active))
-        if query.created_after is not None:
-            statement = statement.where(self.c["created_at"] >= query.created_after)
-        if query.created_before is not None:
-            statement = statement.where(self.c["created_at"] < query.created_before)
-        if query.search:
-            needle = folded(query.search)
-            fits = [self.c["username_normalized"].contains(needle, autoescape=True)]
-            if query.search_email:
-                fits.append(self.c["email"].contains(email_form(query.search), autoescape=True))
-            statement = statement.where(sa.or_(*fits))
-        return statement
+    def _found(self, column: sa.Column[Any], values: Sequence[Any]) -> list[Any]:
+        return list(self.execute(sa.select(column).where(column.in_(values))).scalars()) if values else []
+
+    def keys_by_email(self, emails: Sequence[str]) -> dict[str, Key]:
+        """The keys of the accounts of addresses in canonical form."""
+        column = self.c["email"]
+        rows = self.execute(sa.select(column, self.key_column).where(column.in_(emails)))
+        return {row[0]: row[1] for row in rows}
+
+    # Lists
 
     def count(self, query: UserQuery) -> int:
         """How many accounts `query` means."""
-        rows = self.select(query).with_only_columns(self.key_column).subquery()
-        total: int = self.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        total: int = self.execute(self._listing.count(query, self.dialect)).scalar_one()
         return total
 
     def page(self, query: UserQuery, *, offset: int, limit: int) -> list[UserView]:
-        """`limit` accounts from `offset` on."""
-        return self._views(self.select(query).offset(offset).limit(limit), query)
+        """`limit` accounts from `offset` on; the cost grows with `offset`."""
+        return self._page(self._weighed(query), offset, limit)
 
-    def after(self, query: UserQuery, *, position: tuple[Any, Any] | None, limit: int) -> list[UserView]:
-        """`limit` accounts after `position` (sort value and key), at the same cost however far (keyset paging)."""
-        statement = self.select(query)
-        if position is not None:
-            column, (value, key) = self._sort_column(query.sort), position
-            beyond = column.__lt__ if query.descending else column.__gt__
-            further = self.key_column.__lt__ if query.descending else self.key_column.__gt__
-            same = further(key) if query.sort == "id" else sa.or_(beyond(value), sa.and_(column == value, further(key)))
-            statement = statement.where(same)
-        return self._views(statement.limit(limit), query)
+    def counted_page(self, query: UserQuery, *, offset: int, limit: int, cap: int | None) -> UserPage:
+        """The same with a total that is exact up to `cap`, or to the page's end if that is further; always if `cap` is None."""
+        most = None if cap is None else max(cap, offset + limit)
+        counting = self._listing.count(query, self.dialect, most=None if most is None else most + 1)
+        if query.members is not None and query.sort != "id":
+            # Both counts in one statement.
+            number, total = self.execute(sa.select(query.members.weighing().scalar_subquery(), counting.scalar_subquery())).one()
+            views = self._page(_with_few(query, number), offset, limit)
+        else:
+            views = self._page(query, offset, limit)
+            if len(views) < limit and (views or not offset):
+                return UserPage(views, offset + len(views), capped=False)  # the page shows where the list ends
+            total = self.execute(counting).scalar_one()
+        total = max(total, offset + len(views) if views else 0)  # one may have gone in between
+        capped = most is not None and total > most
+        return UserPage(views, most if most is not None and capped else total, capped)
 
-    def position_of(self, view: UserView, query: UserQuery) -> tuple[Any, Any]:
-        """Where `view` stands in the order of `query`: its sort value and key."""
+    def after(self, query: UserQuery, *, position: Position | None, limit: int) -> list[UserView]:
+        """`limit` accounts after `position`, at the same cost however far (keyset paging)."""
+        query = self._weighed(query)
+        return self._views(self._listing.keys(query, self.dialect, position=position, limit=limit), query)
+
+    def position_of(self, view: UserView, query: UserQuery) -> Position:
+        """Where `view` stands in the order of `query`."""
         if query.sort == "id":
             return None, view.key
         if query.sort == "username":
             return view.username_normalized or "", view.key
         return getattr(view, query.sort), view.key
 
-    def _sort_column(self, sort: str, source: sa.FromClause | None = None) -> sa.ColumnElement[Any]:
-        if sort == "id":
-            return _of(source, self.key_column)
-        if sort == "username":
-            return sa.func.coalesce(_of(source, self.c["username_normalized"]), "")
-        return _of(source, self.c[sort])
+    def _views(self, keys: sa.Select[Any], query: UserQuery) -> list[UserView]:
+        """The accounts of the keys, with their grants, in one statement."""
+        grouped: dict[Any, list[sa.RowMapping]] = {}
+        for row in self.execute(self._rows_of(keys, query)).mappings():
+            grouped.setdefault(row[f"u_{self.key_name}"], []).append(row)
+        return [self.read(rows) for rows in grouped.values()]
 
-    def _order(self, query: UserQuery, source: sa.FromClause | None = None) -> list[sa.ColumnElement[Any]]:
-        columns = [self._sort_column(query.sort, source)]
-        if query.sort != "id":
-            columns.append(_of(source, self.key_column))
-        return [column.desc() if query.descending else column.asc() for column in columns]
+    def _rows_of(self, keys: sa.Select[Any], query: UserQuery) -> sa.Select[Any]:
+        page = keys.subquery("page")
+        # An outer join, though every key has its row: SQLite would else read all accounts and look each up in the page.
+        source = self.joined(sa.outerjoin(page, self.table, page.c.key == self.key_column), self.key_column)
+        return sa.select(*self.columns()).select_from(source).order_by(*self._listing.order(query))
+
+    def _page(self, query: UserQuery, offset: int, limit: int) -> list[UserView]:
+        return self._views(self._listing.keys(query, self.dialect, offset=offset, limit=limit), query)
+
+    def _weighed(self, query: UserQuery) -> UserQuery:
+        """The query, with how many the members are that it asks for, where that matters and they are few."""
+        if query.members is None or query.sort == "id":
+            return query
+        return _with_few(query, self.execute(query.members.weighing()).scalar_one())
 
     # Writes: they flush, the caller commits
 
@@ -338,6 +388,24 @@ class UserStore:
         self.db.session.add(user)
         self._flush(email=email, username=username)
         return user
+
+    def insert_many(self, accounts: Sequence[Mapping[str, Any]]) -> None:
+        """Insert accounts by their columns, in one statement for all that name the same ones. No ORM object comes to be."""
+        alike: dict[frozenset[str], list[dict[str, Any]]] = {}
+        for values in accounts:
+            row = {self.c[name].key: value for name, value in values.items()}
+            alike.setdefault(frozenset(row), []).append(row)
+        for rows in alike.values():
+            self.execute(sa.insert(self.table), rows)
+
+    def advance_keys(self) -> None:
+        """Have the database give out keys beyond those that were given to it. Only PostgreSQL does not see to that itself."""
+        if self.dialect.name != "postgresql" or self.key_type is not int:
+            return
+        sequence = sa.func.pg_get_serial_sequence(self.dialect.identifier_preparer.format_table(self.table), self.key_column.name)
+        highest = sa.select(sa.func.max(self.key_column)).scalar_subquery()
+        given = sa.func.coalesce(sa.func.pg_sequence_last_value(sa.cast(sequence, REGCLASS)), 1)
+        self.execute(sa.select(sa.func.setval(sa.cast(sequence, REGCLASS), sa.func.greatest(highest, given))))
 
     def save(self, user: UserMixin) -> None:
         """Write the changes made to `user`, refusing what is taken as `add` does."""
@@ -362,7 +430,7 @@ class UserStore:
                 return kind()
         return None
 
-    def replace_hash(self, key: Key, old: str | None, new: str, now: datetime) -> bool:
+    def replace_hash(self, key: Key, old: str | None, new: str | None, now: datetime) -> bool:
         """Put `new` in place of `old`; False when the stored hash is no longer `old` (somebody was faster)."""
         same = self.c["password_hash"].is_(None) if old is None else self.c["password_hash"] == old
         values = {self.c["password_hash"]: new, self.c["updated_at"]: now}
@@ -430,6 +498,11 @@ class UserStore:
     def keys(self) -> Iterator[Key]:
         """Every account's key, in order."""
         yield from self.execute(sa.select(self.key_column).order_by(self.key_column)).scalars()
+
+
+def _with_few(query: UserQuery, number: int) -> UserQuery:
+    members = query.members
+    return replace(query, members=replace(members, few=number)) if members is not None and number <= FEW else query
 
 
 def _of(source: sa.FromClause | None, column: sa.Column[Any]) -> sa.ColumnElement[Any]:

@@ -26,6 +26,8 @@ from flask_accounts.features.limits.settings import LimitSettings, parse
 from flask_accounts.features.password.service import PasswordService
 from flask_accounts.testing import PASSWORD, AccountsTesting
 from tests.conftest import KEY, MakeSite, Site, bearer
+from tests.features.mfa.tools import answered, enrolled
+from tests.features.mfa.tools import asked as waiting
 
 HOME = "192.0.2.7"
 ONLY_LIMITS = {"ACCOUNTS_LOCKOUT_ENABLED": False}
@@ -72,6 +74,30 @@ def test_one_account_is_limited_over_all_addresses_and_spellings(make_site: Make
 
     assert statuses(answers) == [401] * 3 + [429] * 2
     assert login(site, "bob@example.com").status_code == 401
+
+
+@pytest.mark.requirement("ASVS 6.6.3")
+@pytest.mark.parametrize("of", ["account", "address"])
+def test_answers_to_challenges_are_limited_over_all_sign_ins_that_wait(make_site: MakeSite, of: str) -> None:
+    site = limited(make_site, **{f"challenge_{of}": "2/minute"})
+    ann = enrolled(site)
+    tokens = [waiting(site) for _ in range(3)]
+
+    answers = [answered(site, token, code=ann.phone.wrong()) for token in tokens]
+
+    assert statuses(answers) == [401, 401, 429]
+    assert answered(site, tokens[0], code=ann.phone.code(1)).status_code == 429
+
+
+def test_where_an_insert_returns_nothing_as_on_mysql_it_is_counted_all_the_same(
+    make_site: MakeSite, every_database_url: str
+) -> None:
+    site = limited(make_site, url=every_database_url, login_address="3/minute;100/hour", login_account="2/minute")
+    with site.app.app_context():
+        site.db.engine.dialect.insert_returning = False
+
+    assert statuses([login(site) for _ in range(4)]) == [401, 401, 429, 429]
+    assert statuses([login(site, "bob@example.com"), login(site, "cid@example.com")]) == [429, 429]
 
 
 def test_who_is_refused_by_its_address_uses_up_no_account(make_site: MakeSite) -> None:

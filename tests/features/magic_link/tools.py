@@ -37,6 +37,12 @@ def make_site(make_site: MakeSite) -> MakeSite:
     return make
 
 
+@pytest.fixture
+def site(make_site: MakeSite) -> Site:
+    """One of those."""
+    return make_site()
+
+
 def ask(browser: FlaskClient, email: str = ANN, **kwargs: Any) -> TestResponse:
     answer = browser.post(ASK, json={"email": email}, **kwargs)
     assert answer.status_code == 202, answer.text

@@ -151,6 +151,7 @@ class TestOwnSessions:
         assert body.keys() == {"sessions"}
         assert shown.keys() == {
             "id", "device", "ip_address", "user_agent", "created_at", "last_used_at", "expires_at", "current",
+            "impersonated",
         }  # fmt: skip
         assert (shown["device"], shown["ip_address"], shown["current"]) == ("Firefox on Linux", "127.0.0.1", True)
 

@@ -200,10 +200,11 @@ def test_the_package_is_imported_with_the_first_password_only() -> None:
 import sys
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from flask_accounts import Accounts, opt_in_features, default_features
+from flask_accounts import Accounts, default_features
+from flask_accounts.features.strong_passwords import StrongPasswords
 app = Flask("host")
 app.config.update(SECRET_KEY={KEY!r}, SQLALCHEMY_DATABASE_URI="sqlite://")
-accounts = Accounts(SQLAlchemy(), app, features=[*default_features(), *opt_in_features()])
+accounts = Accounts(SQLAlchemy(), app, features=[*default_features(), StrongPasswords()])
 assert "zxcvbn_rs_py" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)

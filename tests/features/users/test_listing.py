@@ -50,7 +50,7 @@ def by_cursor(client: FlaskClient, query: str, per_page: int = 3) -> list[dict[s
 def test_a_page_says_where_it_stands(crowd: FlaskClient) -> None:
     body = crowd.get("/api/users?page=2&per_page=4").get_json()
 
-    assert body.keys() == {"users", "total", "pages", "current_page", "per_page"}
+    assert body.keys() == {"users", "total", "total_capped", "pages", "current_page", "per_page"}
     assert (body["total"], body["pages"], body["current_page"], body["per_page"]) == (11, 3, 2, 4)
     assert len(body["users"]) == 4
 

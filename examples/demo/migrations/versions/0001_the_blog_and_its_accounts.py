@@ -19,8 +19,14 @@ long_text = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
 
 
 def exact(length: int) -> sa.types.TypeEngine[str]:
-    # Compared by bytes: MariaDB would otherwise take 'ines' for 'inès'.
-    return sa.String(length).with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+    # Compared and sorted by bytes: MariaDB would otherwise take 'ines' for 'inès', and PostgreSQL find no beginnings in an index.
+    text = sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+    return text.with_variant(mysql.VARCHAR(length, collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+def binary(length: int) -> sa.types.TypeEngine[bytes]:
+    # They index no BLOB as a whole.
+    return sa.LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -36,13 +42,13 @@ def upgrade() -> None:
 
     op.create_table(
         "accounts_events",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
         sa.Column("at", moment, nullable=False),
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.String(length=8), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=True),
         sa.Column("actor", sa.String(length=255), nullable=True),
-        sa.Column("session_id", sa.Uuid(), nullable=True),
+        sa.Column("session_id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=True),
         sa.Column("details", sa.Text(), nullable=False),
         sa.Column("address", sa.String(length=45), nullable=True),
         sa.Column("user_agent", sa.String(length=255), nullable=True),
@@ -51,7 +57,7 @@ def upgrade() -> None:
         sa.Column("personal", sa.Text(), nullable=True),
         sa.Column("personal_salt", sa.LargeBinary(), nullable=True),
         sa.Column("personal_digest", sa.LargeBinary(), nullable=True),
-        sa.Column("chain", sa.Uuid(), nullable=False),
+        sa.Column("chain", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("mac", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -59,6 +65,18 @@ def upgrade() -> None:
     op.create_index("ix_accounts_events_actor", "accounts_events", ["actor", "id"])
     op.create_index("ix_accounts_events_name", "accounts_events", ["name", "id"])
     op.create_index("ix_accounts_events_subject", "accounts_events", ["subject", "id"])
+
+    op.create_table(
+        "accounts_imports",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("started_at", moment, nullable=False),
+        sa.Column("updated_at", moment, nullable=False),
+        sa.Column("finished_at", moment, nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_accounts_imports_updated_at"), "accounts_imports", ["updated_at"])
 
     op.create_table(
         "accounts_limits",
@@ -119,7 +137,43 @@ def upgrade() -> None:
         sa.UniqueConstraint("username_normalized"),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_people_created_at"), "people", ["created_at"])
+    op.create_index("ix_people_created_at_id", "people", ["created_at", "id"])
+    op.create_index("ix_people_updated_at_id", "people", ["updated_at", "id"])
+    op.create_index(
+        "ix_people_username_normalized_id",
+        "people",
+        ["username_normalized", "id"],
+        postgresql_where=sa.text("username_normalized IS NULL"),
+        sqlite_where=sa.text("username_normalized IS NULL"),
+    )
+    op.create_index(
+        "ix_people_is_active_id",
+        "people",
+        ["is_active", "id"],
+        postgresql_where=sa.text("is_active IS false"),
+        sqlite_where=sa.text("is_active IS 0"),
+    )
+
+    op.create_table(
+        "accounts_api_keys",
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("key_hash", exact(64), nullable=False),
+        sa.Column("hint", sa.String(length=40), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("networks", sa.Text(), nullable=False),
+        sa.Column("rate_limit", sa.String(length=100), nullable=True),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("expires_at", moment, nullable=True),
+        sa.Column("last_used_at", moment, nullable=True),
+        sa.Column("last_used_ip", sa.String(length=45), nullable=True),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key_hash"),
+        sa.UniqueConstraint("user_id", "id"),
+    )
+    op.create_index(op.f("ix_accounts_api_keys_expires_at"), "accounts_api_keys", ["expires_at"])
 
     op.create_table(
         "accounts_deletions",
@@ -144,8 +198,23 @@ def upgrade() -> None:
     op.create_index(op.f("ix_accounts_devices_last_seen_at"), "accounts_devices", ["last_seen_at"])
 
     op.create_table(
+        "accounts_identities",
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("issuer", exact(255), nullable=False),
+        sa.Column("subject", exact(255), nullable=False),
+        sa.Column("email", sa.String(length=254), nullable=True),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("last_used_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("issuer", "subject"),
+        sa.UniqueConstraint("user_id", "id"),
+    )
+    op.create_table(
         "accounts_invitations",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
         sa.Column("address", exact(254), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=True),
         sa.Column("roles", sa.Text(), nullable=False),
@@ -164,6 +233,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("accepted_user", "id"),
         sa.UniqueConstraint("address", "open"),
         sa.UniqueConstraint("invited_by", "id"),
+    )
+    op.create_table(
+        "accounts_mfa",
+        sa.Column("enrol_by", moment, nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("free_at", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
     )
     op.create_table(
         "accounts_one_time_tokens",
@@ -186,8 +265,79 @@ def upgrade() -> None:
     op.create_index(op.f("ix_accounts_one_time_tokens_expires_at"), "accounts_one_time_tokens", ["expires_at"])
 
     op.create_table(
+        "accounts_passkey_handles",
+        sa.Column("handle", binary(64), nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+        sa.UniqueConstraint("handle"),
+    )
+    op.create_table(
+        "accounts_passkeys",
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.Column("credential_id", binary(1023), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.BigInteger(), nullable=False),
+        sa.Column("transports", sa.String(length=100), nullable=False),
+        sa.Column("aaguid", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("backup_eligible", sa.Boolean(), nullable=False),
+        sa.Column("backed_up", sa.Boolean(), nullable=False),
+        sa.Column("user_verified", sa.Boolean(), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("last_used_at", moment, nullable=True),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("credential_id"),
+        sa.UniqueConstraint("user_id", "id"),
+    )
+    op.create_table(
+        "accounts_provider_tokens",
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("updated_at", moment, nullable=False),
+        sa.Column("busy_until", moment, nullable=True),
+        sa.Column("identity_id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.ForeignKeyConstraint(["identity_id"], ["accounts_identities.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("identity_id"),
+    )
+    op.create_table(
+        "accounts_recovery_codes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("user_id", "id"),
+    )
+    op.create_table(
+        "accounts_remembered_devices",
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("device", sa.String(length=64), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("last_used_at", moment, nullable=False),
+        sa.Column("expires_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("secret_hash"),
+        sa.UniqueConstraint("user_id", "id"),
+    )
+    op.create_index(op.f("ix_accounts_remembered_devices_expires_at"), "accounts_remembered_devices", ["expires_at"])
+
+    op.create_table(
+        "accounts_service_accounts",
+        sa.Column("description", sa.String(length=255), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+    )
+    op.create_table(
         "accounts_sessions",
-        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid().with_variant(sa.Uuid(native_uuid=False), "mysql", "mariadb"), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("rotated_at", moment, nullable=True),
         sa.Column("created_at", moment, nullable=False),
@@ -219,6 +369,15 @@ def upgrade() -> None:
     op.create_index(op.f("ix_accounts_suspensions_until"), "accounts_suspensions", ["until"])
 
     op.create_table(
+        "accounts_totp",
+        sa.Column("secret", sa.String(length=255), nullable=False),
+        sa.Column("last_step", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", moment, nullable=False),
+        sa.Column("user_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["people.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id"),
+    )
+    op.create_table(
         "accounts_user_roles",
         sa.Column("granted_at", moment, nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=False),
@@ -247,17 +406,28 @@ def downgrade() -> None:
     for table in (
         "posts",
         "accounts_user_roles",
+        "accounts_totp",
         "accounts_suspensions",
         "accounts_sessions",
+        "accounts_service_accounts",
+        "accounts_remembered_devices",
+        "accounts_recovery_codes",
+        "accounts_provider_tokens",
+        "accounts_passkeys",
+        "accounts_passkey_handles",
         "accounts_one_time_tokens",
+        "accounts_mfa",
         "accounts_invitations",
+        "accounts_identities",
         "accounts_devices",
         "accounts_deletions",
+        "accounts_api_keys",
         "people",
         "accounts_roles",
         "accounts_revoked_tokens",
         "accounts_lockouts",
         "accounts_limits",
+        "accounts_imports",
         "accounts_events",
         "accounts_event_seals",
     ):

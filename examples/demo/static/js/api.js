@@ -11,7 +11,10 @@ export class Problem extends Error {
     this.status = status;
     this.code = body.code ?? null;
     this.errors = body.errors ?? [];
+    // A sign-in that waits, or ways of which one would prove presence.
     this.challenge = body.challenge_token && { token: body.challenge_token, methods: body.challenges };
+    this.methods = body.methods ?? null;
+    this.recovery_codes = body.recovery_codes ?? null;
   }
 }
 
@@ -24,6 +27,7 @@ function words(status, body, wait) {
 const RENEWABLE = new Set(["TOKEN_EXPIRED", "TOKEN_MISSING"]);
 const OVER = new Set(["TOKEN_REVOKED", "INVALID_TOKEN", "WRONG_TOKEN_TYPE", "TOKEN_MISSING", "TOKEN_EXPIRED"]);
 let renewal = null;
+let renewals = 0;
 
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
@@ -64,10 +68,12 @@ async function call(method, path, body) {
 }
 
 async function answered(method, path, body) {
+  const before = renewals;
   let response = await send(method, path, body, "access");
   if (response.ok) return response;
   let problem = await problemOf(response);
-  if (response.status === 401 && mayBeSignedIn() && RENEWABLE.has(problem.code) && (await renewed())) {
+  // A refusal that comes in when another call has renewed the tokens already is of the old ones.
+  if (response.status === 401 && mayBeSignedIn() && RENEWABLE.has(problem.code) && (renewals > before || (await renewed()))) {
     response = await send(method, path, body, "access");
     if (response.ok) return response;
     problem = await problemOf(response);
@@ -82,7 +88,10 @@ async function answered(method, path, body) {
 
 function renewed() {
   renewal ??= send("POST", "/api/auth/refresh", undefined, "refresh")
-    .then((response) => response.ok)
+    .then((response) => {
+      renewals += response.ok;
+      return response.ok;
+    })
     .finally(() => { renewal = null; });
   return renewal;
 }

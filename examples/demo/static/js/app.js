@@ -2,6 +2,7 @@
 
 import { get, mayBeSignedIn, signOut } from "./api.js";
 import { avatar, el, fill, link, nameOf } from "./dom.js";
+import { stopWaiting } from "./passkeys.js";
 import { session } from "./session.js";
 import { acceptInvitation } from "./views/accept.js";
 import { account } from "./views/account.js";
@@ -12,6 +13,8 @@ import { people } from "./views/people.js";
 import { person } from "./views/person.js";
 import { post } from "./views/post.js";
 import { forgotPassword, resetPassword } from "./views/recover.js";
+import { security } from "./views/security.js";
+import { signedIn } from "./views/signed_in.js";
 import { register, signIn } from "./views/sign_in.js";
 import { signInByMail } from "./views/sign_in_by_mail.js";
 import { unlock } from "./views/unlock.js";
@@ -27,6 +30,7 @@ const ROUTES = [
   [/^\/posts\/(\d+)\/edit$/, write, "signed-in"],
   [/^\/write$/, write, "signed-in"],
   [/^\/sign-in$/, signIn, "nobody"],
+  [/^\/signed-in$/, signedIn, "anybody"],
   [/^\/sign-in-by-mail$/, signInByMail, "nobody"],
   [/^\/register$/, register, "nobody"],
   [/^\/verify-email$/, verifyEmail, "anybody"],
@@ -37,29 +41,35 @@ const ROUTES = [
   [/^\/undo-email-change$/, undoEmailChange, "anybody"],
   [/^\/accept-invitation$/, acceptInvitation, "anybody"],
   [/^\/account$/, account, "signed-in"],
+  [/^\/security$/, security, "signed-in"],
   [/^\/people$/, people, "admin"],
   [/^\/people\/invitations$/, invitations, "admin"],
   [/^\/people\/(\d+)$/, person, "admin"],
 ];
 
-// Links in mails lead to /name#token=..., and this page answers there too. Before anything else the token leaves the
-// address bar, and with it the history. Opening a link uses nothing up: its view has a button for that. Whoever goes on
-// to another page leaves the token behind.
-const handed = { path: location.pathname, token: new URLSearchParams(location.hash.slice(1)).get("token") };
-if (handed.path !== "/") history.replaceState(null, "", `/#${handed.path}`);
+// Links in mails lead to /name#token=..., identity providers to /signed-in?code=..., and this page answers there too. Before anything
+// else what they hand over leaves the address bar, and with it the history. Opening a link uses nothing up: its view has a button for that.
+// Whoever goes on to another page leaves it behind.
+const handed = { path: location.pathname, given: {} };
+if (handed.path !== "/") {
+  const query = new URLSearchParams(location.search);
+  handed.given = { token: new URLSearchParams(location.hash.slice(1)).get("token"), code: query.get("code"), error: query.get("error") };
+  history.replaceState(null, "", `/#${handed.path}`);
+}
 
 let shown = 0;
 
 async function route() {
   const [path, query = ""] = (location.hash.slice(1) || "/").split("?");
-  if (path !== handed.path) handed.token = null;
-  const place = { path, query: new URLSearchParams(query), token: handed.token, ...history.state };
+  if (path !== handed.path) handed.given = {};
+  const place = { path, query: new URLSearchParams(query), ...handed.given, ...history.state };
   const found = ROUTES.map(([pattern, view, who]) => [path.match(pattern), view, who]).find(([match]) => match);
   const [match, view, who] = found ?? [null, lost, "anybody"];
   if (who === "nobody" && session.user) return go("/");
   if (who !== "nobody" && who !== "anybody" && !session.user) return go(`/sign-in?next=${encodeURIComponent(path)}`);
   const allowed = ["nobody", "anybody", "signed-in"].includes(who) || session.has(who);
   const turn = ++shown;
+  stopWaiting();
   bar(path);
   fill(document.getElementById("said"));
   const waiting = setTimeout(() => turn === shown && fill(main, el("p", { class: "loading" }, "One moment…")), 150);
@@ -133,7 +143,6 @@ session.onLost = () => {
   go("/sign-in", { notice: "Your session has ended. Please sign in again." });
 };
 
-window.addEventListener("hashchange", route);
 // Another tab may have signed in or out meanwhile.
 document.addEventListener("visibilitychange", async () => {
   if (document.hidden || mayBeSignedIn() === Boolean(session.user)) return;
@@ -158,4 +167,6 @@ async function present() {
 }
 
 session.user = await present();
+// Not before it is known who is there: whoever is signed in would be led to the sign-in.
+window.addEventListener("hashchange", route);
 await route();

@@ -1,15 +1,21 @@
 // Questions that need an answer before anything goes on.
 
-import { post } from "./api.js";
+import { get, post, signOut } from "./api.js";
 import { el } from "./dom.js";
-import { field, form } from "./forms.js";
-import { session } from "./session.js";
+import { form } from "./forms.js";
+import { go } from "./app.js";
+import { confirming, goTo } from "./identities.js";
+import { proofForm } from "./proofs.js";
 
-// Opens a modal dialog and resolves with what `close(value)` was given; undefined when it was dismissed.
-export function ask(title, build) {
+let count = 0;
+
+// Opens a modal dialog and resolves with what `close(value)` was given; undefined when it was dismissed. One that is `kept` is
+// not dismissed by the Escape key: what it shows is shown once.
+export function ask(title, build, { kept = false } = {}) {
   return new Promise((resolve) => {
-    const heading = el("h2", { id: "dialog-title" }, title);
-    const dialog = el("dialog", { "aria-labelledby": "dialog-title" });
+    const id = `dialog-${++count}`;
+    const heading = el("h2", { id, tabindex: "-1" }, title);
+    const dialog = el("dialog", { "aria-labelledby": id });
     let answer;
     const close = (value) => {
       answer = value;
@@ -17,11 +23,13 @@ export function ask(title, build) {
     };
     dialog.append(el("div", { class: "stack" }, heading, build(close, dialog)));
     dialog.addEventListener("close", () => {
+      if (kept && answer === undefined && dialog.isConnected) return dialog.showModal();
       dialog.remove();
-      resolve(answer);
+      return resolve(answer);
     });
     document.body.append(dialog);
     dialog.showModal();
+    (dialog.querySelector("[data-first]") ?? (kept ? heading : null))?.focus();
   });
 }
 
@@ -29,41 +37,57 @@ export function cancelButton(close, text = "Cancel") {
   return el("button", { type: "button", class: "button quiet", onclick: () => close() }, text);
 }
 
-// Yes or no; `act` runs on yes, and what goes wrong is said in the dialog.
+// Yes or no; `act` runs on yes, and what goes wrong is said in the dialog. Undefined where it was declined, also by `act`.
 export function confirm(title, text, action, act) {
   return ask(title, (close) => [
     el("p", { class: "muted" }, text),
-    form({ fields: [], action, style: "danger", cancel: cancelButton(close), submit: async () => { await act(); close(true); } }),
-  ]);
-}
-
-// Asks for the password and proves presence with it.
-export function reauthenticate({ title = "Confirm that it is you", text = "You signed in a while ago. Please give your password once more.", action = "Confirm", style, then } = {}) {
-  return ask(title, (close) => [
-    el("p", { class: "muted" }, text),
     form({
-      fields: [
-        el("input", { type: "text", hidden: true, autocomplete: "username", value: session.user.email, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
-        field("password", { label: "Password", type: "password", autocomplete: "current-password", required: true }),
-      ],
-      action, style,
-      cancel: cancelButton(close),
-      submit: async ({ password }) => {
-        await post("/api/auth/reauthenticate", { password });
-        await then?.();
-        close(true);
+      fields: [], action, style: "danger", cancel: cancelButton(close),
+      submit: async () => {
+        if ((await act()) !== undefined) close(true);
       },
     }),
   ]);
 }
 
-// Runs `act`; where the server wants presence proved first, asks and runs it again. False when that was declined.
+// Has the owner proved once more that it is them: by a factor, where the account has one, or else by the password.
+export async function reauthenticate({ title = "Confirm that it is you", text, action = "Confirm", style } = {}) {
+  const methods = await waysToConfirm();
+  const byProvider = methods.includes("password") ? await confirming() : [];
+  return ask(title, (close) => [
+    text && el("p", { class: "muted" }, text),
+    proofForm({
+      methods, action, style,
+      cancel: cancelButton(close),
+      begin: () => post("/api/auth/reauthenticate/passkey"),
+      prove: async (method, given) => {
+        await post("/api/auth/reauthenticate", method === "password" ? given : { method, ...given });
+        close(true);
+      },
+      elsewhere: [...byProvider.map((provider) => [`Confirm with ${provider.label}`, () => goTo(provider, "reauthenticate", location.hash.slice(1))]), ["No password? Sign in anew", anew]],
+    }),
+  ]);
+}
+
+// For whoever has nothing to confirm with: a new sign-in, and then on where they were.
+async function anew() {
+  const next = location.hash.slice(1);
+  document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
+  await signOut();
+  await go(`/sign-in?next=${encodeURIComponent(next)}`, { notice: "Sign in anew, and go on where you were." });
+}
+
+async function waysToConfirm() {
+  const { factors, recovery_codes: left } = await get("/api/auth/mfa");
+  return factors.length ? [...factors.map(({ name }) => name), ...(left ? ["recovery_code"] : [])] : ["password"];
+}
+
+// Runs `act`; where the server wants presence proved first, asks and runs it again. Undefined when that was declined.
 export async function withPresence(act) {
   try {
-    await act();
-    return true;
+    return (await act()) ?? true;
   } catch (problem) {
     if (problem.code !== "REAUTHENTICATION_REQUIRED") throw problem;
-    return Boolean(await reauthenticate({ then: act }));
+    return (await reauthenticate()) && ((await act()) ?? true);
   }
 }

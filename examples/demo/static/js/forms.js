@@ -6,12 +6,12 @@ export const PASSWORD_HINT = "At least 8 characters; a few unrelated words are b
 
 let count = 0;
 
-// A labelled input. `options`: type, label, hint, optional, and any attribute of the input.
-export function field(name, { label, hint, optional, type = "text", rows, value = "", ...attributes }) {
+// A labelled input: type, label, hint, optional, and any attribute of the input. `rows` make it a text, `options` (value and words) a choice.
+export function field(name, { label, hint, optional, type = "text", rows, options, value = "", ...attributes }) {
   const id = `field-${++count}`;
   const described = [hint && `${id}-hint`, `${id}-problem`].filter(Boolean).join(" ");
   const shared = { id, name, value, "aria-describedby": described, ...attributes };
-  const input = rows ? el("textarea", { rows, ...shared }) : el("input", { type, ...shared });
+  const input = rows ? el("textarea", { rows, ...shared }) : options ? select(options, shared) : el("input", { type, ...shared });
   return el(
     "div", { class: `field ${name}`, "data-field": name },
     el("label", { for: id }, label, optional && el("span", { class: "optional" }, " (optional)")),
@@ -19,6 +19,15 @@ export function field(name, { label, hint, optional, type = "text", rows, value 
     hint && el("p", { class: "hint", id: `${id}-hint` }, hint),
     el("p", { class: "problem", id: `${id}-problem` }),
   );
+}
+
+function select(options, { value, ...attributes }) {
+  return el("select", attributes, options.map(([each, words]) => el("option", { value: each, selected: each === value }, words)));
+}
+
+// Something to tick, with a few words below.
+export function tick(name, { label, hint, value = "on", ...attributes }) {
+  return el("label", { class: "choice" }, el("input", { type: "checkbox", name, value, ...attributes }), el("span", {}, el("strong", {}, label), hint && el("span", { class: "muted small" }, hint)));
 }
 
 function toggle(input) {
@@ -32,14 +41,16 @@ function toggle(input) {
   return button;
 }
 
-// A form that runs `submit(values)` and shows what goes wrong. `values` are the fields' texts by name.
-export function form({ fields, action, submit, style = "", wide = false, cancel }) {
+// A form that runs `submit(values)` and shows what goes wrong. `values` are the fields' texts by name. `other` is a second button: its
+// words, and what it runs on the same fields.
+export function form({ fields, action, submit, style = "", wide = false, cancel, other }) {
   const notice = el("p", { class: "notice", role: "alert" });
   const button = el("button", { class: `button ${style} ${wide ? "wide" : ""}`, type: "submit" }, action);
+  const second = other && el("button", { class: `button quiet ${wide ? "wide" : ""}`, type: "submit" }, other.action);
   const element = el(
     "form", { class: "stack", novalidate: true },
     notice, fields,
-    el("div", { class: "row" }, button, cancel),
+    el("div", { class: "row" }, button, second, cancel),
   );
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -48,7 +59,8 @@ export function form({ fields, action, submit, style = "", wide = false, cancel 
     clear(element, notice);
     button.setAttribute("aria-disabled", "true");
     try {
-      await submit(Object.fromEntries(new FormData(element)), element);
+      const run = second && event.submitter === second ? other.submit : submit;
+      await run(Object.fromEntries(new FormData(element)), element);
     } catch (problem) {
       show(element, notice, problem);
     } finally {

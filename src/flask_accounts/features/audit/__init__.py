@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 import click
 
+from ...core.checkups import Checkup
 from ...core.events import Key, Listener
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .cli import events
 from .export import exported
 from .models import EventMixin, SealMixin
@@ -32,6 +34,7 @@ class Audit(Feature):
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     permissions: ClassVar[dict[str, str]] = {"audit:read": "See what happened to every account, with addresses and user agents."}
     commands: ClassVar[tuple[click.Command, ...]] = (events,)
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """Every event is written down."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from ...core.models import UtcDateTime
+from ...core.models import UtcDateTime, uuid_type
 
 
 class EventMixin:
@@ -20,14 +20,14 @@ class EventMixin:
     the parts, so it still verifies when a part is gone; without the salt nobody can try values against them.
     """
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True)
+    id: Mapped[UUID] = mapped_column(uuid_type(), primary_key=True)
     """Time-ordered (UUID version 7), rising within a process."""
     at: Mapped[datetime] = mapped_column(UtcDateTime, nullable=False)
     name: Mapped[str] = mapped_column(sa.String(64), nullable=False)
     outcome: Mapped[str] = mapped_column(sa.String(8), nullable=False)
     subject: Mapped[str | None] = mapped_column(sa.String(255), nullable=True)
     actor: Mapped[str | None] = mapped_column(sa.String(255), nullable=True)
-    session_id: Mapped[UUID | None] = mapped_column(sa.Uuid, nullable=True)
+    session_id: Mapped[UUID | None] = mapped_column(uuid_type(), nullable=True)
     details: Mapped[str] = mapped_column(sa.Text, nullable=False)
     """JSON without personal data."""
     address: Mapped[str | None] = mapped_column(sa.String(45), nullable=True)
@@ -38,7 +38,7 @@ class EventMixin:
     """JSON with personal data of the subject."""
     personal_salt: Mapped[bytes | None] = mapped_column(sa.LargeBinary, nullable=True)
     personal_digest: Mapped[bytes | None] = mapped_column(sa.LargeBinary, nullable=True)
-    chain: Mapped[UUID] = mapped_column(sa.Uuid, nullable=False)
+    chain: Mapped[UUID] = mapped_column(uuid_type(), nullable=False)
     number: Mapped[int] = mapped_column(sa.Integer, nullable=False)
     """The place in its chain, from 1."""
     mac: Mapped[bytes] = mapped_column(sa.LargeBinary, nullable=False)

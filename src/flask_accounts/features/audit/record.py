@@ -12,7 +12,8 @@ from uuid import UUID
 
 from ...core.events import Event
 
-BASE = frozenset(field.name for field in dataclasses.fields(Event)) | {"session_id"}
+BASE = frozenset(field.name for field in dataclasses.fields(Event)) - {"via"} | {"session_id"}
+"""Fields that have columns of their own."""
 SECRET_WORDS = frozenset({"password", "passphrase", "token", "secret", "hash", "code", "otp", "cookie"})
 MAX_TEXT, MAX_ITEMS = 500, 100
 

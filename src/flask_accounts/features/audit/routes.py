@@ -75,11 +75,11 @@ AUTH_ROUTES = (Route(method="GET", path="/me/events", view=my_events, query=OwnE
 
 USERS_ROUTES = (
     Route(
-        method="GET", path="/events", view=list_events, access=needs("audit:read"), query=EventListQuery,
+        method="GET", path="/events", view=list_events, access=needs("audit:read", delegates=True), query=EventListQuery,
         answers={200: EventPageSchema},
     ),
     Route(
-        method="GET", path="/<user_id>/events", view=list_user_events, access=needs("audit:read"), query=EventListQuery,
+        method="GET", path="/<user_id>/events", view=list_user_events, access=needs("audit:read", delegates=True), query=EventListQuery,
         answers={200: EventPageSchema}, errors=(NotFound,),
     ),
 )  # fmt: skip

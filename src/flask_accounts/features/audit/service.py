@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from ...core.events import Client, Event, Key, SessionRefreshed, SignInFailed, UserDeleted
 from ...core.feature import Service
-from ...core.identity import origin
+from ...core.identity import Principal, origin
 from ...core.runtime import Runtime
 from ...core.users import UserView
 from . import log
@@ -93,7 +93,7 @@ class AuditService(Service):
         here = origin()
         caller = here.principal if here else None
         client = event.client or (here.client if here else None) or Client()
-        actor = event.actor_id if event.actor_id is not None else (caller.user_id if caller else None)
+        actor = event.actor_id if event.actor_id is not None else (_acting(caller) if caller else None)
         if isinstance(event, UserDeleted) and event.user_id == actor:
             client = Client()  # the person who is just being forgotten
         session_id = getattr(event, "session_id", None) or (caller.session_id if caller else None)
@@ -209,6 +209,10 @@ class AuditService(Service):
 
     def _execute(self, statement: sa.Executable) -> sa.CursorResult[Any]:
         return self.runtime.users.execute(statement)
+
+
+def _acting(caller: Principal) -> Key:
+    return caller.user_id if caller.actor is None else caller.actor
 
 
 def _text(key: Key | None) -> str | None:

@@ -5,12 +5,20 @@ Which challenges there are is for gates to say, and how each is answered for the
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
 from ...core.challenges import ChallengeSettings
-from ...core.errors import ChallengeInvalid, ChallengeRequired, InvalidCredentials, PasswordChangeRequired, TooManyRequests
+from ...core.errors import (
+    ChallengeInvalid,
+    ChallengeRequired,
+    InvalidCredentials,
+    MfaEnrolmentRequired,
+    MfaRequired,
+    PasswordChangeRequired,
+    TooManyRequests,
+)
 from ...core.feature import Feature
 from ...core.gates import Answer
 from ...core.http import PUBLIC, Call, Reply, Route
@@ -29,6 +37,8 @@ class ChallengeSchema(Input):
     # Factories and not defaults: null answers nothing.
     code: str = Field(default_factory=str, max_length=64)
     """For methods that ask for a code."""
+    credential: dict[str, Any] = Field(default_factory=dict)
+    """For `passkey`: what the browser answered (WebAuthn)."""
     new_password: Password = Field(default_factory=lambda: SecretStr(""))
     """For `password_change`."""
 
@@ -36,7 +46,7 @@ class ChallengeSchema(Input):
 def challenge(call: Call[ChallengeSchema]) -> Reply:
     """Answer a challenge, and so go on with a sign-in."""
     body = call.body
-    answer = Answer(body.code or None, body.new_password.get_secret_value() or None)
+    answer = Answer(body.code or None, body.new_password.get_secret_value() or None, credential=body.credential or None)
     return token_reply(call, call.runtime.get(LoginPipeline).resume(body.challenge_token, body.method, answer, call.client))
 
 
@@ -49,6 +59,9 @@ class Challenges(Feature):
     auth_routes: ClassVar[tuple[Route, ...]] = (
         Route(
             method="POST", path="/challenge", view=challenge, access=PUBLIC, body=ChallengeSchema,
-            answers={200: TokenResponse}, errors=(ChallengeInvalid, ChallengeRequired, PasswordChangeRequired, InvalidCredentials, TooManyRequests),
+            answers={200: TokenResponse}, errors=(
+                ChallengeInvalid, ChallengeRequired, MfaRequired, MfaEnrolmentRequired, PasswordChangeRequired, InvalidCredentials,
+                TooManyRequests,
+            ),
         ),
     )  # fmt: skip

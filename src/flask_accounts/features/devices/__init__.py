@@ -30,7 +30,7 @@ class Devices(Feature):
     def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
         """When the device was seen, and whether any was, read with the account."""
         service = runtime.get(DeviceService)
-        return {SEEN: service.seen_at, ANY: service.has_any}
+        return {SEEN: service.seen_at(), ANY: service.has_any()}
 
     def completions(self, runtime: Runtime) -> Sequence[Completion]:
         """Once the session is open the device is the account's own, and a new one is told of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,11 @@ from pydantic_core import to_jsonable_python
 from ...core.devices import device_name, neighbourhood
 from ...core.events import Client, Key, SignedInOnNewDevice
 from ...core.feature import Service
-from ...core.gates import LoginAttempt
+from ...core.gates import Fact, LoginAttempt
 from ...core.models import UtcDateTime
 from ...core.runtime import Runtime
 from ...core.sessions import SessionState
-from ...core.users import UserView
+from ...core.users import ACCOUNT, UserView
 from .models import DeviceMixin
 from .settings import DeviceSettings
 
@@ -35,14 +36,22 @@ class DeviceService(Service):
 
     # The facts
 
-    def seen_at(self, attempt: LoginAttempt) -> sa.ColumnElement[datetime]:
-        """When the account was last seen on the attempt's device, as a column."""
-        here = self._here(attempt.user_id, attempt.client)
-        return sa.select(self._table.c.last_seen_at).where(here).scalar_subquery()
+    def seen_at(self) -> Fact:
+        """When the account was last seen on the attempt's device."""
+        c = self._table.c
+        here = sa.and_(
+            c.user_id == sa.bindparam(ACCOUNT), c.device == sa.bindparam("device_name"), c.network == sa.bindparam("device_network")
+        )
 
-    def has_any(self, attempt: LoginAttempt) -> sa.ColumnElement[bool]:
-        """Whether the account was ever seen on a device, as a column."""
-        return sa.exists(sa.select(self._table.c.device).where(self._table.c.user_id == attempt.user_id))
+        def place(attempt: LoginAttempt) -> Mapping[str, Any]:
+            device, network = self._place(attempt.client)
+            return {"device_name": device, "device_network": network}
+
+        return Fact(sa.select(c.last_seen_at).where(here).scalar_subquery(), place)
+
+    def has_any(self) -> Fact:
+        """Whether the account was ever seen on a device."""
+        return Fact(sa.exists(sa.select(self._table.c.device).where(self._table.c.user_id == sa.bindparam(ACCOUNT))))
 
     # The sign-in
 
@@ -99,7 +108,7 @@ class DeviceService(Service):
             users.key_column, sa.literal(device), sa.literal(network), sa.literal(now, UtcDateTime), sa.literal(now, UtcDateTime)
         ).where(users.key_column == key, ~sa.exists(sa.select(table.c.device).where(self._here(key, client))))
         names = ["user_id", "device", "network", "first_seen_at", "last_seen_at"]
-        insert = sa.insert(table).from_select(names, values, include_defaults=False)
+        insert = sa.insert(table).from_select(names, values)
         return bool(users.execute(insert.execution_options(preserve_rowcount=True)).rowcount)
 
     def _see_again(self, key: Key, client: Client, seen: datetime, now: datetime) -> bool:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from ...core.checkups import Checkup
 from ...core.events import Key, Listener
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .routes import ROUTES
 from .service import EmailChangeService
 from .settings import EmailChangeSettings
@@ -31,6 +33,7 @@ class EmailChange(Feature):
     auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
     tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
     templates: ClassVar[bool] = True
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def email_change_needs_proof(self, runtime: Runtime) -> bool:
         """Owners do not change their address in any other way, unless the app says so."""

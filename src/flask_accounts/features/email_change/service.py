@@ -94,8 +94,8 @@ class EmailChangeService(Service):
     def undo(self, token: str, client: Client | None = None) -> None:
         """Give the account back to the earlier address that `token` was sent to. `OneTimeTokenInvalid`, `EmailTaken`.
 
-        The address counts as proved; all sessions end; a password is made useless, and a mail to the address lets its owner
-        set a new one. Later changes cannot undo this: their tokens are void. A disabled account stays disabled.
+        The address counts as proved; all sessions end; second factors, identities and the like that were added since the change was
+        asked for are void; a password is made useless, and a mail to the address lets its owner set a new one. Later changes cannot undo this: their tokens are void. A disabled account stays disabled.
         """
         runtime = self.runtime
         now = runtime.clock.now()
@@ -114,7 +114,8 @@ class EmailChangeService(Service):
         if dropped != restored.email:
             emit(EmailChanged(**who, old=dropped, new=restored.email, way="undone", old_verified=before.email_verified))
         emit(EmailVerified(**who))
-        emit(EmailChangeUndone(**who, email=restored.email, dropped=dropped))
+        since = datetime.fromisoformat(proof.data["since"]) if "since" in proof.data else proof.created_at
+        emit(EmailChangeUndone(**who, email=restored.email, dropped=dropped, since=since))
         for session_id in ended:
             emit(SessionEnded(**who, session_id=session_id, reason="email_undone"))
         if row["stored_hash"] is not None:
@@ -159,7 +160,14 @@ class EmailChangeService(Service):
             raise OneTimeTokenInvalid
         who: dict[str, Any] = {"user_id": view.key, "actor_id": view.key, "client": client, "at": now}
         runtime.events.emit(
-            EmailChanged(**who, old=view.email, new=proof.address, way="confirmed", old_verified=view.email_verified)
+            EmailChanged(
+                **who,
+                old=view.email,
+                new=proof.address,
+                way="confirmed",
+                old_verified=view.email_verified,
+                asked_at=proof.created_at,
+            )
         )
         runtime.events.emit(EmailVerified(**who))
 
@@ -167,7 +175,7 @@ class EmailChangeService(Service):
         """The account that asked, locked, if everything still is as it was then."""
         runtime, session = self.runtime, proof.data["session"]
         beside = [runtime.sessions.stands(UUID(session))] if session else []
-        found = runtime.users.locked(proof.user_id, *beside) if proof.user_id is not None else None
+        found = runtime.users.locked(proof.user_id, runtime.users.locking(*beside)) if proof.user_id is not None else None
         if found is None:
             return None
         view, row = found
@@ -194,9 +202,11 @@ class EmailChangeService(Service):
         token = None
         if settings.undo_lifetime and (event.old_verified or settings.undo_unverified):
             # Those of earlier changes stay good: who changes twice must not shake the first owner off.
+            now = runtime.clock.now()
             token = runtime.one_time.issue(
-                UNDO, user_id=key, address=event.old, lifetime=settings.undo_lifetime, now=runtime.clock.now(), void_older=False
-            ).token
+                UNDO, user_id=key, address=event.old, lifetime=settings.undo_lifetime, now=now, void_older=False,
+                data={"since": (event.asked_at or now).isoformat()},
+            ).token  # fmt: skip
         runtime.write(
             "email_changed", view, client=event.client, to=event.old, token=token,
             link=runtime.letters.link(settings.undo_link_path, token) if token else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ...core.checkups import Checkup
 from ...core.events import Event, Listener
 from ...core.feature import Feature, Service
 from ...core.gates import Gate
@@ -12,6 +13,7 @@ from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .gate import verified_gate
 from .routes import ROUTES, USERS_ROUTES
 from .service import EmailVerificationService
@@ -29,6 +31,7 @@ class EmailVerification(Feature):
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
     templates: ClassVar[bool] = True
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def gates(self, runtime: Runtime) -> Sequence[Gate]:
         """Where verification is required, no unverified account gets a session."""

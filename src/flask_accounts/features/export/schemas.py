@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 import pydantic
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
-from ...core.schemas import Output
+from ...core.schemas import ABSENT, Output
 
 
 class ExportSchema(Output):
@@ -19,5 +19,5 @@ class ExportSchema(Output):
     exported_at: datetime
     account: dict[str, Any]
     """The account's own columns and its roles."""
-    application: dict[str, Any] = {}
+    application: dict[str, Any] = Field(default={}, json_schema_extra={ABSENT: True})
     """What the application adds."""

@@ -9,14 +9,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
-from ...core.models import UtcDateTime, exact, owner_key
+from ...core.models import UtcDateTime, exact, owner_key, uuid_type
 from ...core.policies import MAX_EMAIL
 
 
 class InvitationMixin:
     """Somebody who may make an account, or did."""
 
-    id: Mapped[UUID] = mapped_column(sa.Uuid, primary_key=True, sort_order=-10)
+    id: Mapped[UUID] = mapped_column(uuid_type(), primary_key=True, sort_order=-10)
     """Time-ordered (UUID version 7)."""
     address: Mapped[str] = mapped_column(exact(MAX_EMAIL), nullable=False)
     open: Mapped[bool | None] = mapped_column(sa.Boolean, nullable=True)

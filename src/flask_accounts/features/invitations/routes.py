@@ -9,6 +9,7 @@ from ...core.errors import (
     EmailTaken,
     InvitationExists,
     MailUnavailable,
+    MfaEnrolmentRequired,
     NotFound,
     OneTimeTokenInvalid,
     TooManyRequests,
@@ -128,7 +129,8 @@ AUTH_ROUTES = (
     ),
     Route(
         method="POST", path="/invitations/accept", view=accept, access=PUBLIC, body=accept_invitation,
-        answers={201: RegisteredSchema}, errors=(OneTimeTokenInvalid, EmailTaken, UsernameTaken, TooManyRequests),
+        answers={201: RegisteredSchema},
+        errors=(OneTimeTokenInvalid, EmailTaken, UsernameTaken, MfaEnrolmentRequired, TooManyRequests),
     ),
 )  # fmt: skip
 
@@ -136,23 +138,23 @@ PATH = {"invitation_id": UUID}
 
 USERS_ROUTES = (
     Route(
-        method="GET", path="/invitations", view=list_invitations, access=needs("invitations:read"), query=InvitationQuery,
+        method="GET", path="/invitations", view=list_invitations, access=needs("invitations:read", delegates=True), query=InvitationQuery,
         answers={200: InvitationPageSchema},
     ),
     Route(
-        method="POST", path="/invitations", view=invite, access=needs(INVITE), body=InviteSchema,
+        method="POST", path="/invitations", view=invite, access=needs(INVITE, delegates=True), body=InviteSchema,
         answers={201: InvitationSchema}, errors=(EmailTaken, InvitationExists, TooManyRequests, MailUnavailable),
     ),
     Route(
-        method="GET", path="/invitations/<invitation_id>", view=get_invitation, access=needs("invitations:read"), params=PATH,
+        method="GET", path="/invitations/<invitation_id>", view=get_invitation, access=needs("invitations:read", delegates=True), params=PATH,
         answers={200: InvitationSchema}, errors=(NotFound,),
     ),
     Route(
-        method="DELETE", path="/invitations/<invitation_id>", view=withdraw_invitation, access=needs(INVITE), params=PATH,
+        method="DELETE", path="/invitations/<invitation_id>", view=withdraw_invitation, access=needs(INVITE, delegates=True), params=PATH,
         answers={204: None}, errors=(NotFound,),
     ),
     Route(
-        method="POST", path="/invitations/<invitation_id>/resend", view=resend_invitation, access=needs(INVITE), params=PATH,
+        method="POST", path="/invitations/<invitation_id>/resend", view=resend_invitation, access=needs(INVITE, delegates=True), params=PATH,
         answers={200: InvitationSchema}, errors=(NotFound, EmailTaken, TooManyRequests, MailUnavailable),
     ),
 )  # fmt: skip

@@ -8,7 +8,7 @@ could not grant any more are left out. Whoever sends it again answers for it fro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -170,15 +170,29 @@ class InvitationService(Service):
         Raises `OneTimeTokenInvalid`, and as `UserService.create` does; `EmailTaken` if the address has come to an account
         otherwise meanwhile. Nothing that is refused uses the token up.
         """
-        runtime, now = self.runtime, self.runtime.clock.now()
+        runtime = self.runtime
         found, inviter = self._standing(token)
+        return self._accept(
+            found, inviter, password, lambda: runtime.one_time.consume(PURPOSE, token, runtime.clock.now()) is not None,
+            username=username, client=client, **fields,
+        )  # fmt: skip
+
+    def _accept(
+        self,
+        found: Invitation,
+        inviter: Principal | None,
+        password: str | None,
+        use_up: Callable[[], bool],
+        *,
+        client: Client | None,
+        **fields: Any,
+    ) -> UserMixin:
+        runtime, now = self.runtime, self.runtime.clock.now()
         names = runtime.get(RoleService).grantable(found.roles, inviter)
-        user = runtime.get(UserService).create(
-            found.email, password, username=username, email_verified=True, client=client, **fields
-        )
+        user = runtime.get(UserService).create(found.email, password, email_verified=True, client=client, **fields)
         key = runtime.users.key_of(user)
         # What decides. The account comes first, so that nothing is locked while its password is hashed.
-        if not self._close(found.id, accepted_at=now, accepted_user=key) or runtime.one_time.consume(PURPOSE, token, now) is None:
+        if not self._close(found.id, accepted_at=now, accepted_user=key) or not use_up():
             runtime.db.session.rollback()  # of an account that nobody may have
             raise OneTimeTokenInvalid
         runtime.events.emit(EmailVerified(user_id=key, actor_id=key, client=client, at=now))
@@ -192,6 +206,28 @@ class InvitationService(Service):
             )
         )  # fmt: skip
         return user
+
+    def is_invited(self, email: str) -> bool:
+        """Whether an invitation of the address is open and good."""
+        try:
+            self._standing_of(self._table.c.address == email_form(email))
+        except OneTimeTokenInvalid:
+            return False
+        return True
+
+    def accept_proved(self, email: str, *, username: str | None = None, client: Client | None = None, **fields: Any) -> UserMixin:
+        """The same as `accept` for whoever has proved the invited address otherwise, without a password; its token is void then."""
+        runtime = self.runtime
+        found, inviter = self._standing_of(self._table.c.address == email_form(email))
+
+        def void() -> bool:
+            runtime.one_time.void(PURPOSE, user_id=None, address=found.email)
+            return True
+
+        return self._accept(
+            found, inviter, None, void,
+            username=username, client=client, **fields,
+        )  # fmt: skip
 
     # Reading
 
@@ -314,15 +350,20 @@ class InvitationService(Service):
 
     def _standing(self, token: str) -> tuple[Invitation, Principal | None]:
         """The invitation that `token` accepts, and its inviter; None if it is trusted. `OneTimeTokenInvalid`."""
-        runtime, users = self.runtime, self.runtime.users
+        runtime = self.runtime
         proof = runtime.one_time.peek(PURPOSE, token, runtime.clock.now())
         if proof is None:
             raise OneTimeTokenInvalid
+        return self._standing_of(self._table.c.id == UUID(proof.data["invitation"]))
+
+    def _standing_of(self, which: sa.ColumnElement[bool]) -> tuple[Invitation, Principal | None]:
+        """The same of an invitation that is open, by another condition."""
+        users = self.runtime.users
         # The inviter's columns and grants in the same statement.
         own = [column.label(f"i_{column.name}") for column in self._table.c]
         source = sa.outerjoin(self._table, users.table, users.key_column == self._table.c.invited_by)
         statement = sa.select(*own, *users.columns()).select_from(users.joined(source, users.key_column))
-        rows = self._execute(statement.where(self._table.c.id == UUID(proof.data["invitation"]))).mappings().all()
+        rows = self._execute(statement.where(which, self._table.c.open.is_(True))).mappings().all()
         found = self._invitation({column.name: rows[0][f"i_{column.name}"] for column in self._table.c}) if rows else None
         if found is None or found.status != "open":
             raise OneTimeTokenInvalid

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ...core.checkups import Checkup
 from ...core.feature import Feature, Service
 from ...core.gates import EntryCheck, EntryCount
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .models import LimitMixin
 from .service import LimitService
 from .settings import LimitSettings
@@ -26,6 +28,7 @@ class Limits(Feature):
     settings: ClassVar[tuple[type[Settings], ...]] = (LimitSettings,)
     tables: ClassVar[dict[type, str]] = {LimitMixin: "accounts_limits"}
     services: ClassVar[tuple[type[Service], ...]] = (LimitService,)
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def entry_checks(self, runtime: Runtime) -> Sequence[EntryCheck]:
         """Count what is tried in another store than the database."""

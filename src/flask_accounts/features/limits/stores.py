@@ -17,8 +17,8 @@ import limits.errors
 import limits.storage
 import sqlalchemy as sa
 
-from ...core.aside import insert_into, on_conflict
 from ...core.errors import ConfigurationError
+from ...core.upserts import insert_into, on_conflict
 
 
 class StoreFailure(Exception):
@@ -65,41 +65,52 @@ def _in_turn(groups: Sequence[Sequence[Counter]], one: Callable[[Sequence[Counte
 
 
 class Table:
-    """Counts in a table beside the accounts: one upsert per group."""
+    """Counts in a table beside the accounts: one upsert per group; on MySQL one per counter."""
 
     def __init__(self, table: sa.Table) -> None:
         self._table = table
+        self._upserts: dict[str, sa.Executable] = {}
 
     def count(self, connection: sa.Connection, groups: Sequence[Sequence[Counter]], now: int) -> list[list[Count]]:
         """As `Store.count`, in the transaction of `connection`."""
         return _in_turn(groups, lambda group: self._hit(connection, group, now))
 
     def _hit(self, connection: sa.Connection, group: Sequence[Counter], now: int) -> list[Count]:
-        table = self._table
         # In order of their keys, so that two who hit the same rows do not wait for each other crosswise.
         rows = [
-            {"key": counter.key, "hits": 1, "resets_at": now + counter.seconds * 1000}
+            {"key": counter.key, "hits": 1, "resets_at": now + counter.seconds * 1000, "moment": now}
             for counter in sorted(group, key=lambda counter: counter.key)
         ]
-        insert = insert_into(connection, table)
-        given = insert.inserted if hasattr(insert, "inserted") else insert.excluded
-        over = table.c.resets_at <= now
-        upsert = on_conflict(
-            insert,
-            table,
-            [
-                ("hits", sa.case((over, 1), else_=table.c.hits + 1)),
-                ("resets_at", sa.case((over, given.resets_at), else_=table.c.resets_at)),
-            ],
-        )
-        columns = (table.c.key, table.c.hits, table.c.resets_at)
+        upsert = self._upsert(connection.dialect)
         if connection.dialect.insert_returning:
-            found = connection.execute(upsert.returning(*columns), rows).all()
-        else:  # MySQL; the rows are locked by the upsert, so what is read is what this hit made
-            connection.execute(upsert, rows)
-            found = connection.execute(sa.select(*columns).where(table.c.key.in_([row["key"] for row in rows]))).all()
+            found = connection.execute(upsert, rows).all()
+        else:
+            for row in rows:  # drivers of MySQL take no parameters behind the VALUES of many rows
+                connection.execute(upsert, row)
+            table = self._table
+            counted = sa.select(table.c.key, table.c.hits, table.c.resets_at).where(table.c.key.in_([row["key"] for row in rows]))
+            found = connection.execute(counted).all()  # the rows are locked by the upserts: what is read is what this hit made
         by_key = {key: Count(hits, (resets_at - now) / 1000) for key, hits, resets_at in found}
         return [by_key[counter.key] for counter in group]
+
+    def _upsert(self, dialect: sa.Dialect) -> Any:
+        """A hit in each row; built once, since building it costs more than executing it."""
+        if dialect.name not in self._upserts:
+            table = self._table
+            insert = insert_into(dialect, table)
+            given = insert.inserted if hasattr(insert, "inserted") else insert.excluded
+            over = table.c.resets_at <= sa.bindparam("moment", 0, sa.BigInteger)  # the 0 says that it is one for all rows
+            upsert = on_conflict(
+                insert,
+                table,
+                [
+                    ("hits", sa.case((over, 1), else_=table.c.hits + 1)),
+                    ("resets_at", sa.case((over, given.resets_at), else_=table.c.resets_at)),
+                ],
+            )
+            told = (table.c.key, table.c.hits, table.c.resets_at)
+            self._upserts[dialect.name] = upsert.returning(*told) if dialect.insert_returning else upsert
+        return self._upserts[dialect.name]
 
 
 class MemoryStore:
@@ -156,6 +167,13 @@ class RemoteStore:
             return _in_turn(groups, lambda group: [self._hit(counter, now) for counter in group])
         except limits.errors.StorageError as error:
             raise StoreFailure from error
+
+    def answers(self) -> bool:
+        """Whether the store is there."""
+        try:
+            return bool(self._storage.check())
+        except limits.errors.StorageError:
+            return False
 
     def _hit(self, counter: Counter, now: int) -> Count:
         key = f"flask-accounts:{counter.key}"

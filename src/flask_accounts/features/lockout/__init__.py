@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 
 import click
 
+from ...core.checkups import Checkup
 from ...core.events import Key, Listener
 from ...core.feature import Feature, Service
 from ...core.gates import EntryCount, EntryPass
@@ -28,6 +29,7 @@ from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .cli import unlock
 from .models import LockoutMixin
 from .routes import ROUTES, USERS_ROUTES
@@ -47,6 +49,7 @@ class Lockout(Feature):
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     commands: ClassVar[tuple[click.Command, ...]] = (unlock,)
     templates: ClassVar[bool] = True
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def entry_counts(self, runtime: Runtime) -> Sequence[EntryCount]:
         """Count every try as wrong until it proves right."""

@@ -18,13 +18,14 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 from pydantic_core import to_jsonable_python
 
-from ...core.aside import Overtaken, insert_or_leave
+from ...core.aside import Overtaken
 from ...core.errors import OneTimeTokenInvalid, TooManyRequests
 from ...core.events import AccountUnlocked, Client, Event, Key, PasswordChanged, RateLimited, SignedIn, UnlockRequested
 from ...core.feature import Service
 from ...core.gates import Counted, Entry
 from ...core.policies import email_form
 from ...core.runtime import Runtime
+from ...core.upserts import insert_or_leave
 from .models import ALL, LockoutMixin
 from .settings import LockoutSettings
 
@@ -66,6 +67,21 @@ class LockoutService(Service):
         self.enabled: bool = self._settings.enabled
         """Off lets everything pass uncounted. Changed by test tools only."""
         self._table: sa.Table = runtime.model(LockoutMixin).__table__
+        # Statements of every try are built once: building one costs more than executing it.
+        c = self._table.c
+        self._here = sa.and_(c.subject == sa.bindparam("at_subject"), c.network == sa.bindparam("at_network"))
+        at_three = (
+            sa.and_(c.subject == sa.bindparam(f"at_subject_{number}"), c.network == sa.bindparam(f"at_network_{number}"))
+            for number in range(3)
+        )
+        self._three = sa.select(self._table).where(sa.or_(*at_three))
+        as_seen = sa.and_(self._here, c.failures == sa.bindparam("seen_failures"), c.free_at == sa.bindparam("seen_free_at"))
+        users = runtime.users
+        self._keys = [
+            sa.select(users.key_column).where(users.c[name] == sa.bindparam("login")) for name in ("username_normalized", "email")
+        ]
+        self._failing = sa.update(self._table).where(as_seen)
+        self._changing = sa.update(self._table).where(self._here)
 
     def count(self, entry: Entry) -> Callable[[sa.Connection], Counted] | None:
         """How to charge a try. If it is refused, that raises `TooManyRequests` with the time to wait, and nothing was charged."""
@@ -104,7 +120,7 @@ class LockoutService(Service):
             charge.signed_in = True
             if not charge.buckets:
                 # No row but the account's own, whose account this transaction has locked: no need for another one.
-                self.runtime.users.execute(self._forgiven(charge))
+                self.runtime.users.execute(self._changing, self._forgiven(charge))
                 charge.settled = True
         elif event.client.address:
             self.runtime.events.after_commit(lambda: self._know(pair))
@@ -194,7 +210,7 @@ class LockoutService(Service):
         key, subject = self._whose(connection, entry)
         network, now, settings = entry.client.network, self._now(), self._settings
         pair, of_account, of_network = (subject, network), (subject, ALL), (ALL, network)
-        rows = self._rows(connection, (of_network, of_account, pair))
+        rows = self._rows(connection, of_network, of_account, pair)
         known = pair in rows and rows[pair]["known_until"] > now
         buckets = {} if known else {
             of_network: (settings.address_burst, _ms(settings.address_interval)),
@@ -219,13 +235,13 @@ class LockoutService(Service):
         """The account that is tried, and its subject: one for every way to name it, or what was typed where there is none."""
         if entry.user_id is not None:
             return entry.user_id, _subject(entry.user_id)
-        users, login = self.runtime.users, entry.account or ""
-        column = users.c["email" if "@" in login else "username_normalized"]
-        key: Key | None = connection.execute(sa.select(users.key_column).where(column == login)).scalar()
+        login = entry.account or ""
+        key: Key | None = connection.execute(self._keys["@" in login], {"login": login}).scalar()
         return key, _subject(key) if key is not None else _digest(f"login:{login}")
 
-    def _rows(self, connection: sa.Connection, places: tuple[Place, ...]) -> dict[Place, Mapping[str, Any]]:
-        found = connection.execute(sa.select(self._table).where(sa.or_(*(self._at(place) for place in places))))
+    def _rows(self, connection: sa.Connection, *three: Place) -> dict[Place, Mapping[str, Any]]:
+        values = {name: value for number, place in enumerate(three) for name, value in _at(place, f"_{number}").items()}
+        found = connection.execute(self._three, values)
         return {(row["subject"], row["network"]): dict(row) for row in found.mappings()}
 
     def _fill(self, connection: sa.Connection, place: Place, burst: int, interval: int, now: int) -> None:
@@ -233,8 +249,9 @@ class LockoutService(Service):
         free_at = self._table.c.free_at
         updated = connection.execute(
             sa.update(self._table)
-            .where(self._at(place), free_at <= now + (burst - 1) * interval)
-            .values(free_at=sa.case((free_at > now, free_at), else_=now) + interval, expires_at=now + burst * interval)
+            .where(self._here, free_at <= now + (burst - 1) * interval)
+            .values(free_at=sa.case((free_at > now, free_at), else_=now) + interval, expires_at=now + burst * interval),
+            _at(place),
         )
         if not updated.rowcount:
             raise Overtaken
@@ -245,11 +262,14 @@ class LockoutService(Service):
         old = seen["free_at"] + _ms(settings.forget_after) <= now
         failures = 1 if old else seen["failures"] + 1
         free_at = now + _ms(settings.delay(failures))
+        expires_at = max(seen["known_until"], free_at + _ms(settings.forget_after))
         updated = connection.execute(
-            sa.update(self._table)
-            .where(self._at(pair), self._table.c.failures == seen["failures"], self._table.c.free_at == seen["free_at"])
-            .values(failures=failures, free_at=free_at, expires_at=max(seen["known_until"], free_at + _ms(settings.forget_after)))
-        )
+            self._failing,
+            {
+                **_at(pair), "seen_failures": seen["failures"], "seen_free_at": seen["free_at"],
+                "failures": failures, "free_at": free_at, "expires_at": expires_at,
+            },
+        )  # fmt: skip
         if not updated.rowcount:
             raise Overtaken
 
@@ -257,17 +277,17 @@ class LockoutService(Service):
         if row["told_at"] == row["free_at"]:
             return False
         table = self._table
-        statement = sa.update(table).where(self._at(place), table.c.free_at == row["free_at"], table.c.told_at != row["free_at"])
-        return bool(connection.execute(statement.values(told_at=row["free_at"])).rowcount)
+        statement = sa.update(table).where(self._here, table.c.free_at == row["free_at"], table.c.told_at != row["free_at"])
+        return bool(connection.execute(statement.values(told_at=row["free_at"]), _at(place)).rowcount)
 
     # Giving back
 
-    def _forgiven(self, charge: _Charge) -> sa.Update:
-        """What a right password makes of the pair's row."""
+    def _forgiven(self, charge: _Charge) -> dict[str, Any]:
+        """What a right password makes of the pair's row, and which row that is."""
         changes: dict[str, Any] = {"failures": 0, "free_at": 0, "told_at": 0}
         if charge.signed_in:
             changes["known_until"] = changes["expires_at"] = self._now() + _ms(self._settings.known_for)
-        return sa.update(self._table).where(self._at(charge.pair)).values(changes)
+        return {**changes, **_at(charge.pair)}
 
     def _settle(self, charge: _Charge) -> None:
         if charge.settled:
@@ -277,8 +297,8 @@ class LockoutService(Service):
         def work(connection: sa.Connection) -> None:
             # Only this try's own share: a success must not wipe out what else was tried from the address.
             for place, interval in charge.buckets.items():
-                connection.execute(sa.update(table).where(self._at(place)).values(free_at=table.c.free_at - interval))
-            connection.execute(self._forgiven(charge))
+                connection.execute(self._changing.values(free_at=table.c.free_at - interval), _at(place))
+            connection.execute(self._changing, self._forgiven(charge))
 
         self.runtime.aside.run(work)
 
@@ -286,21 +306,22 @@ class LockoutService(Service):
         until, table = self._now() + _ms(self._settings.known_for), self._table
 
         def work(connection: sa.Connection) -> None:
-            row = self._rows(connection, (pair,)).get(pair)
+            row = connection.execute(sa.select(table).where(self._here), _at(pair)).mappings().first()
             if row is None:
                 insert_or_leave(connection, table, [_neutral(pair)])
             elif row["known_until"] > until - _ms(timedelta(days=1)):
                 return
             later = sa.case((table.c.expires_at > until, table.c.expires_at), else_=until)
-            connection.execute(sa.update(table).where(self._at(pair)).values(known_until=until, expires_at=later))
+            connection.execute(self._changing.values(known_until=until, expires_at=later), _at(pair))
 
         self.runtime.aside.run(work)
 
-    def _at(self, place: Place) -> sa.ColumnElement[bool]:
-        return sa.and_(self._table.c.subject == place[0], self._table.c.network == place[1])
-
     def _now(self) -> int:
         return int(self.runtime.clock.now().timestamp() * 1000)
+
+
+def _at(place: Place, suffix: str = "") -> dict[str, Any]:
+    return {f"at_subject{suffix}": place[0], f"at_network{suffix}": place[1]}
 
 
 def _neutral(place: Place) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from ...core.events import EmailChanged, Event, Listener, PasswordChanged, UserDisabled
+from ...core.checkups import Checkup
+from ...core.events import EmailChanged, Event, Key, Listener, PasswordChanged, UserDisabled
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .routes import ROUTES
 from .service import MagicLinkService
 from .settings import MagicLinkSettings
@@ -31,6 +33,11 @@ class MagicLink(Feature):
     tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
     templates: ClassVar[bool] = True
     mail_samples: ClassVar[Mapping[str, Any]] = {"asked": "Firefox on Linux, 192.0.2.7, 2026-01-31 12:00 UTC", "bound": True}
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
+
+    def is_way_in(self, runtime: Runtime, key: Key) -> bool:
+        """Every account has an address; it takes mail to use it."""
+        return runtime.mail.available
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """What was mailed is void once the password or the address has changed, or the account is off."""

@@ -9,6 +9,8 @@ from ...core.errors import (
     AccountDisabled,
     ChallengeRequired,
     InvalidCredentials,
+    MfaEnrolmentRequired,
+    MfaRequired,
     OneTimeTokenInvalid,
     OtherBrowser,
     TooManyRequests,
@@ -70,6 +72,9 @@ ROUTES = (
     Route(
         method="POST", path="/magic-link/login", view=magic_link_login, access=PUBLIC, body=MagicLinkLoginSchema,
         answers={200: TokenResponse},
-        errors=(OneTimeTokenInvalid, OtherBrowser, InvalidCredentials, AccountDisabled, ChallengeRequired, TooManyRequests),
+        errors=(
+            OneTimeTokenInvalid, OtherBrowser, InvalidCredentials, AccountDisabled, ChallengeRequired, MfaRequired, MfaEnrolmentRequired,
+            TooManyRequests,
+        ),
     ),
 )  # fmt: skip

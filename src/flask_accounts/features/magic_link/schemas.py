@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...core.policies import MAX_EMAIL
-from ...core.schemas import Input, Output
+from ...core.schemas import ABSENT, Input, Output
 
 
 class MagicLinkSchema(Input):
@@ -21,7 +21,7 @@ class MagicLinkAskedSchema(Output):
     message: str
     expires_in: int
     """Seconds that a link and a code are good."""
-    request_token: str | None = None
+    request_token: str | None = Field(default=None, json_schema_extra={ABSENT: True})
     """To be sent back with the link's token or the code, by clients that keep no cookies; absent with cookie transport."""
 
 

@@ -12,13 +12,12 @@ from typing import Any
 from ...core.binding import binds, digest
 from ...core.devices import device_name
 from ...core.errors import OneTimeTokenInvalid, OtherBrowser
-from ...core.events import AccountClaimed, Client, EmailVerified, MagicLinkRequested, SessionEnded
+from ...core.events import Client, MagicLinkRequested
 from ...core.feature import Service
 from ...core.gates import Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
 from ...core.one_time import OneTime
 from ...core.policies import email_form
-from ...core.users import UserView
 from ..password.service import PasswordService
 from .settings import MagicLinkSettings
 
@@ -95,18 +94,5 @@ class MagicLinkService(Service):
         view, row = locked
         runtime.passed(entry)
         if not view.email_verified:
-            self._claim(view, entry.client, has_password=row["stored_hash"] is not None)
+            runtime.get(PasswordService).claim(view, client=entry.client, has_password=row["stored_hash"] is not None)
         return pipeline.finish(LoginAttempt(view.key, AMR, entry.client))
-
-    def _claim(self, view: UserView, client: Client, *, has_password: bool) -> None:
-        """Note the first proof of the address, and put an end to what was there before."""
-        runtime, now = self.runtime, self.runtime.clock.now()
-        if not runtime.users.set_verified(view.key, now, address=view.email):
-            raise OneTimeTokenInvalid  # the account got another address this very moment
-        who: dict[str, Any] = {"user_id": view.key, "actor_id": view.key, "client": client, "at": now}
-        runtime.events.emit(EmailVerified(**who))
-        runtime.events.emit(AccountClaimed(**who))
-        if has_password:
-            runtime.get(PasswordService).remove(view, actor_id=view.key, client=client)
-        for session_id in runtime.sessions.end_all(view.key, reason="claimed", now=now):
-            runtime.events.emit(SessionEnded(**who, session_id=session_id, reason="claimed"))

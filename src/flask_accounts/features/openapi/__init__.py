@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ...core.checkups import Checkup
 from ...core.feature import Feature
 from ...core.http import Route
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .routes import ROUTES
 from .settings import OpenApiSettings
 
@@ -17,3 +19,4 @@ class OpenApi(Feature):
     name: ClassVar[str] = "openapi"
     settings: ClassVar[tuple[type[Settings], ...]] = (OpenApiSettings,)
     auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS

@@ -1,12 +1,22 @@
-"""POST /login, /reauthenticate and /password/change."""
+"""POST /login and /password/change."""
 
 from __future__ import annotations
 
-from ...core.errors import AccountDisabled, ChallengeRequired, InvalidCredentials, PasswordChangeRequired, TooManyRequests
+from ...core.errors import (
+    AccountDisabled,
+    ChallengeRequired,
+    InvalidCredentials,
+    MfaEnrolmentRequired,
+    MfaRequired,
+    PasswordChangeRequired,
+    ReauthenticationRequired,
+    TooManyRequests,
+)
 from ...core.http import PUBLIC, Call, Reply, Route
-from ...core.login import LoginPipeline, token_reply
+from ...core.identity import require_recent
+from ...core.login import token_reply
 from ...core.schemas import TokenResponse
-from .schemas import ChangePasswordSchema, LoginSchema, ReauthenticateSchema
+from .schemas import ChangePasswordSchema, LoginSchema
 from .service import PasswordService
 
 
@@ -21,16 +31,10 @@ def login(call: Call[LoginSchema]) -> Reply:
     return token_reply(call, sign_in)
 
 
-def reauthenticate(call: Call[ReauthenticateSchema]) -> Reply:
-    """Prove presence again: the new tokens pass where recent authentication is asked for."""
-    passwords = call.runtime.get(PasswordService)
-    passwords.confirm(call.principal.user_id, call.body.password.get_secret_value(), call.client, action="reauthenticate")
-    sign_in = call.runtime.get(LoginPipeline).reauthenticate(call.principal, call.client)
-    return token_reply(call, sign_in, location=call.principal.location)
-
-
 def change_password(call: Call[ChangePasswordSchema]) -> Reply:
-    """Change the own password; every other session ends."""
+    """Change the own password; every other session ends. An account that has a second factor is asked for recent authentication besides."""
+    if call.runtime.factors_held(call.runtime.factors_since(call.principal.user_id)):
+        require_recent(call.principal, call.runtime)
     call.runtime.get(PasswordService).change(
         call.principal.user_id,
         current=call.body.current_password.get_secret_value(),
@@ -45,14 +49,12 @@ ROUTES = (
     Route(
         method="POST", path="/login", view=login, access=PUBLIC, body=LoginSchema,
         answers={200: TokenResponse},
-        errors=(InvalidCredentials, AccountDisabled, ChallengeRequired, PasswordChangeRequired, TooManyRequests),
-    ),
-    Route(
-        method="POST", path="/reauthenticate", view=reauthenticate, body=ReauthenticateSchema,
-        answers={200: TokenResponse}, errors=(InvalidCredentials, TooManyRequests),
+        errors=(
+            InvalidCredentials, AccountDisabled, ChallengeRequired, MfaRequired, MfaEnrolmentRequired, PasswordChangeRequired, TooManyRequests,
+        ),
     ),
     Route(
         method="POST", path="/password/change", view=change_password, body=ChangePasswordSchema,
-        answers={204: None}, errors=(InvalidCredentials, TooManyRequests),
+        answers={204: None}, errors=(InvalidCredentials, ReauthenticationRequired, TooManyRequests),
     ),
 )  # fmt: skip

@@ -37,12 +37,6 @@ class LoginSchema(Input):
         return self
 
 
-class ReauthenticateSchema(Input):
-    """Proof of presence."""
-
-    password: Password
-
-
 class ChangePasswordSchema(Input):
     """The present password and the one to be."""
 

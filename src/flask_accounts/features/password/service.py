@@ -7,8 +7,16 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from ...core.errors import ChallengeInvalid, FieldProblem, InvalidCredentials, NotFound, ServiceUnavailable, ValidationError
-from ...core.events import Client, Key, PasswordChanged, SessionEnded
+from ...core.errors import (
+    ChallengeInvalid,
+    FieldProblem,
+    InvalidCredentials,
+    NotFound,
+    OneTimeTokenInvalid,
+    ServiceUnavailable,
+    ValidationError,
+)
+from ...core.events import AccountClaimed, Client, EmailVerified, Key, PasswordChanged, SessionEnded
 from ...core.feature import Service
 from ...core.gates import Answer, Entry, LoginAttempt
 from ...core.login import LoginPipeline, SignIn
@@ -68,6 +76,14 @@ class PasswordService(Service):
             return error.problems
         return ()
 
+    def prove(self, user: UserView, answer: Answer, client: Client) -> tuple[str, ...]:
+        """Prove presence by the account's password. `InvalidCredentials`, `ValidationError` without one."""
+        if answer.password is None:
+            raise ValidationError.one("password", "missing", "Field required")
+        if self._verify(self.runtime.users.credentials(user.key), answer.password) is None:
+            raise InvalidCredentials
+        return ("pwd",)
+
     def confirm(self, key: Key, password: str, client: Client, *, action: str) -> Credentials:
         """The account's credentials, if `password` is right; `InvalidCredentials` if not."""
         entry = Entry(action, client, account=str(key), user_id=key)
@@ -106,13 +122,39 @@ class PasswordService(Service):
 
     def remove(self, user: Any, *, actor_id: Key | None = None, client: Client | None = None) -> None:
         """Make an account's password useless and end all its sessions; its owner must recover. `NotFound`."""
-        # A hash of what nobody knows, and not an empty one: signing in must cost the same as ever.
         key = self.runtime.users.key_of(user)
         found = self.runtime.users.credentials(key)
         if found is None:
             raise NotFound
+        # A hash of what nobody knows: an account without one has never had a password, and is mailed none.
         useless = self.runtime.hasher.hash(secrets.token_urlsafe(32))
         self._store(key, found.password_hash, useless, way="removed", actor=actor_id, client=client, keep=None)
+
+    def claim(self, user: UserView, *, client: Client, has_password: bool) -> None:
+        """Note the first proof of an account's address, and put an end to what was there before: `AccountClaimed`.
+
+        Whoever registers somebody else's address and waits for its owner to come (pre-hijacking, ASVS 6.8.1) must not be left with a way
+        in. `OneTimeTokenInvalid` if the account has got another address this very moment.
+        """
+        runtime, now = self.runtime, self.runtime.clock.now()
+        if not runtime.users.set_verified(user.key, now, address=user.email):
+            raise OneTimeTokenInvalid
+        who: dict[str, Any] = {"user_id": user.key, "actor_id": user.key, "client": client, "at": now}
+        runtime.events.emit(EmailVerified(**who))
+        runtime.events.emit(AccountClaimed(**who))
+        if has_password and runtime.mail.available:
+            self.remove(user, actor_id=user.key, client=client)
+        elif has_password:  # nobody gets a new one by mail, so it must not pass for a way in
+            found = runtime.users.credentials(user.key)
+            stored = found.password_hash if found else None
+            self._store(user.key, stored, None, way="removed", actor=user.key, client=client, keep=None)
+        for session_id in runtime.sessions.end_all(user.key, reason="claimed", now=now):
+            runtime.events.emit(SessionEnded(**who, session_id=session_id, reason="claimed"))
+
+    def is_set(self, user: Any) -> bool:
+        """Whether the account has a password, or had one that was removed and that mail can bring back."""
+        found = self.runtime.users.credentials(self.runtime.users.key_of(user), newest=True)
+        return found is not None and found.password_hash is not None
 
     def _verify(self, found: Credentials | None, password: str) -> Credentials | None:
         """`found`, its hash brought up to date, if `password` is right."""
@@ -139,7 +181,15 @@ class PasswordService(Service):
         self._store(key, old, encoded, way=way, actor=actor, client=client, keep=keep)
 
     def _store(
-        self, key: Key, old: str | None, encoded: str, *, way: str, actor: Key | None, client: Client | None, keep: UUID | None
+        self,
+        key: Key,
+        old: str | None,
+        encoded: str | None,
+        *,
+        way: str,
+        actor: Key | None,
+        client: Client | None,
+        keep: UUID | None,
     ) -> None:
         runtime = self.runtime
         now = runtime.clock.now()

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ...core.checkups import Checkup
 from ...core.events import EmailChanged, Event, Listener, PasswordChanged, UserDisabled
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .routes import ROUTES, USERS_ROUTES
 from .service import PURPOSE, PasswordResetService
 from .settings import PasswordResetSettings
@@ -27,6 +29,7 @@ class PasswordReset(Feature):
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
     tables: ClassVar[dict[type, str]] = {OneTimeTokenMixin: ONE_TIME_TABLE}
     templates: ClassVar[bool] = True
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def listeners(self, runtime: Runtime) -> Sequence[Listener]:
         """Outstanding tokens are void once the password or the address has changed, or the account is off."""

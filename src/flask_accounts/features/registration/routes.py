@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from ...core.errors import (
     EmailTaken,
     FieldProblem,
+    MfaEnrolmentRequired,
     PermissionDenied,
     RegistrationClosed,
     TooManyRequests,
@@ -22,7 +23,7 @@ from ...core.schemas import MessageResponse, UserSchema
 from ..roles.service import RoleService
 from ..users.service import UserService
 from .schemas import ADMIN_FIELDS, RegisteredSchema, RegisterSchema, admin_register
-from .service import registered_reply
+from .service import concealed_reply, registered_reply
 from .settings import RegistrationSettings
 
 
@@ -64,7 +65,7 @@ def _concealed(call: Call[Any], body: Any) -> Reply:  # the host's schema
         runtime.events.emit(
             RegistrationRepeated(user_id=found.user_id if found else None, client=call.client, at=runtime.clock.now())
         )
-    return Reply(MessageResponse(message="A mail is on its way. Please follow it to go on."), 202)
+    return concealed_reply()
 
 
 def _create(call: Call[Any], body: Any, **flags: Any) -> Any:  # the host's schema in, an object of the host's class out
@@ -86,14 +87,17 @@ ERRORS = (EmailTaken, UsernameTaken, RegistrationClosed, TooManyRequests)
 AUTH_ROUTES = (
     Route(
         method="POST", path="/register", view=register, access=PUBLIC, body=RegisterSchema,
-        answers={201: RegisteredSchema, 202: MessageResponse}, errors=ERRORS,
+        answers={201: RegisteredSchema, 202: MessageResponse}, errors=(*ERRORS, MfaEnrolmentRequired),
     ),
 )  # fmt: skip
 
 USERS_ROUTES = (
     Route(
         method="POST", path="/", view=create_user, body=admin_register, answers={201: UserSchema, 202: MessageResponse},
-        access=Access(signed_in=False, optional=True, note="anybody where registration is open; `users:write` for roles and flags"),
+        access=Access(
+            signed_in=False, optional=True, delegates=True,
+            note="anybody where registration is open; `users:write` for roles and flags",
+        ),
         errors=(*ERRORS, PermissionDenied),
     ),
 )  # fmt: skip

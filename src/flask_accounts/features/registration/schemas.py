@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from flask import has_app_context
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from ...core.runtime import current_accounts
-from ...core.schemas import EmailAddress, Input, NewPassword, Output, SchemaBook, Username, UserSchema
+from ...core.schemas import ABSENT, EmailAddress, Input, NewPassword, Output, SchemaBook, Username, UserSchema
 from .settings import RegistrationSettings
 
 
@@ -31,7 +31,7 @@ def _username_required() -> bool:
 def _given(username: dict[str, Any]) -> dict[str, Any]:
     """The JSON schema of a username that may not be null."""
     text: dict[str, Any] = username["anyOf"][0]
-    return {"title": "Username"} | text
+    return text
 
 
 class RegisterSchema(Input):
@@ -94,8 +94,8 @@ class RegisteredSchema(Output):
     """The new account; with tokens where registering signs in."""
 
     user: UserSchema
-    access_token: str | None = None
-    refresh_token: str | None = None
-    token_type: str | None = None
-    expires_in: int | None = None
-    refresh_expires_in: int | None = None
+    access_token: str | None = Field(default=None, json_schema_extra={ABSENT: True})
+    refresh_token: str | None = Field(default=None, json_schema_extra={ABSENT: True})
+    token_type: Literal["Bearer"] | None = Field(default=None, json_schema_extra={ABSENT: True})
+    expires_in: int | None = Field(default=None, json_schema_extra={ABSENT: True})
+    refresh_expires_in: int | None = Field(default=None, json_schema_extra={ABSENT: True})

@@ -13,6 +13,7 @@ from ...core.feature import Service
 from ...core.gates import LoginAttempt
 from ...core.http import Call, Reply, problems_of
 from ...core.login import LoginPipeline, token_reply
+from ...core.schemas import MessageResponse
 from .schemas import RegisteredSchema as RegisteredSchema
 from .schemas import RegisterSchema
 from .schemas import without_address as without_address
@@ -21,6 +22,11 @@ from .settings import RegistrationSettings
 
 class RegistrationService(Service):
     """Reads what the host asks for at registration, in its own schema."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may register."""
+        return self.runtime.setting(RegistrationSettings).open
 
     def read(self, given: Mapping[str, Any], *, email: str) -> RegisterSchema:  # JSON values
         """The JSON values `given` for an account of the known address `email`, read as strictly as `POST /register` does.
@@ -39,10 +45,15 @@ class RegistrationService(Service):
         return found
 
 
-def registered_reply(call: Call[Any], user: Any) -> Reply:  # an object of the host's class
-    """The answer to a registration: the account, with tokens where registering signs in."""
+def concealed_reply() -> Reply:
+    """The answer to every registration where it does not tell which addresses are known."""
+    return Reply(MessageResponse(message="A mail is on its way. Please follow it to go on."), 202)
+
+
+def registered_reply(call: Call[Any], user: Any, *, amr: tuple[str, ...] = ("pwd",)) -> Reply:  # an object of the host's class
+    """The answer to a registration: the account, with tokens where registering signs in. `amr`: by which methods."""
     runtime = call.runtime
     if not runtime.setting(RegistrationSettings).sign_in:
         return Reply({"user": runtime.show(user)}, 201)
-    attempt = LoginAttempt(runtime.users.key_of(user), ("pwd",), call.client)
+    attempt = LoginAttempt(runtime.users.key_of(user), amr, call.client)
     return token_reply(call, runtime.get(LoginPipeline).finish(attempt), status=201)

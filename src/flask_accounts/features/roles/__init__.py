@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 
 import click
 
+from ...core.checkups import Checkup
 from ...core.events import Key
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .cli import roles
 from .models import RoleGrants, RoleMixin, UserRoleMixin
 from .routes import ROUTES
@@ -31,6 +33,7 @@ class Roles(Feature):
         "roles:write": "Create, change and delete roles, and grant those whose permissions one has.",
     }
     commands: ClassVar[tuple[click.Command, ...]] = (roles,)
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def grants(self) -> RoleGrants:
         """Roles are read with the account, at no statement of their own."""

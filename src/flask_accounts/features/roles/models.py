@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
+from ...core.direct import Row
 from ...core.models import OwnedByUser, UtcDateTime, exact, owner_key, utc_now
 from ...core.users import Grants
 
@@ -62,7 +63,7 @@ class RoleGrants:
         granted = sa.outerjoin(source, self._user_roles, self._user_roles.c.user_id == user_id)
         return granted.outerjoin(self._roles, self._roles.c.id == self._user_roles.c.role_id)
 
-    def read(self, rows: Sequence[sa.RowMapping]) -> Grants:
+    def read(self, rows: Sequence[Row]) -> Grants:
         """All roles of one account, and the union of their permissions."""
         held = [(row["g_role"], row["g_permissions"]) for row in rows if row["g_role"] is not None]
         permissions = frozenset(word for _, words in held for word in words.split())

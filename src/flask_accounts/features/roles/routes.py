@@ -54,21 +54,21 @@ def _shown(role: Role) -> RoleSchema:
 
 
 ROUTES = (
-    Route(method="GET", path="/roles", view=list_roles, access=needs("roles:read"), answers={200: RoleListSchema}),
+    Route(method="GET", path="/roles", view=list_roles, access=needs("roles:read", delegates=True), answers={200: RoleListSchema}),
     Route(
-        method="POST", path="/roles", view=create_role, access=needs("roles:write"), body=CreateRoleSchema,
+        method="POST", path="/roles", view=create_role, access=needs("roles:write", delegates=True), body=CreateRoleSchema,
         answers={201: RoleSchema}, errors=(RoleExists, RoleProtected, PermissionDenied),
     ),
     Route(
-        method="PATCH", path="/roles/<name>", view=update_role, params={"name": RoleName}, access=needs("roles:write"), body=UpdateRoleSchema,
+        method="PATCH", path="/roles/<name>", view=update_role, params={"name": RoleName}, access=needs("roles:write", delegates=True), body=UpdateRoleSchema,
         answers={200: RoleSchema}, errors=(NotFound, RoleProtected),
     ),
     Route(
-        method="DELETE", path="/roles/<name>", view=delete_role, params={"name": RoleName}, access=needs("roles:write"),
+        method="DELETE", path="/roles/<name>", view=delete_role, params={"name": RoleName}, access=needs("roles:write", delegates=True),
         answers={204: None}, errors=(NotFound, RoleProtected),
     ),
     Route(
-        method="PUT", path="/<user_id>/roles", view=set_user_roles, access=needs("roles:write"), body=UserRolesSchema,
+        method="PUT", path="/<user_id>/roles", view=set_user_roles, access=needs("roles:write", delegates=True), body=UserRolesSchema,
         answers={200: UserSchema}, errors=(NotFound, LastAdministrator),
     ),
 )  # fmt: skip

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field
 
 from ...core.schemas import Input, Output
+from .service import ROLE_NAME
 
-RoleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+RoleName = Annotated[str, Field(pattern=ROLE_NAME.pattern)]
 """Lower-case letters, digits, `_`, `.` and `-`."""
 Existing = Annotated[str, Field(max_length=64, json_schema_extra={"format": "role"})]
 """The name of a role there is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,13 +13,17 @@ from pydantic_core import to_jsonable_python
 from sqlalchemy.exc import IntegrityError
 
 from ...core.errors import FieldProblem, LastAdministrator, NotFound, PermissionDenied, RoleExists, RoleProtected, ValidationError
-from ...core.events import Client, RoleDeleted, RoleSaved, RolesChanged
+from ...core.events import Client, Key, RoleDeleted, RoleSaved, RolesChanged
 from ...core.feature import Service
 from ...core.identity import Principal
+from ...core.listing import Members
 from ...core.runtime import Runtime
 from ...core.users import UserView
 from .models import RoleMixin, UserRoleMixin
 from .settings import RoleSettings
+
+ROLE_NAME: re.Pattern[str] = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,63}$")
+"""What the name of a new role is like."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,19 @@ class RoleService(Service):
             )  # fmt: skip
         return sorted(wanted)
 
+    def names(self) -> frozenset[str]:
+        """Names of every role there is."""
+        return frozenset(self._execute(sa.select(self._roles.c.name)).scalars())
+
+    def grant_many(self, grants: Iterable[tuple[Key, str]]) -> None:
+        """Roles for many new accounts at once, by key and by the name of a role there is. No event: who makes the accounts tells of it."""
+        roles = self._execute(sa.select(self._roles.c.id, self._roles.c.name)).mappings()
+        ids = {row["name"]: row["id"] for row in roles}
+        now = self.runtime.clock.now()
+        rows = [{"user_id": key, "role_id": ids[name], "granted_at": now} for key, name in grants]
+        if rows:
+            self._execute(sa.insert(self._granted), rows)
+
     def may_grant(self, names: Iterable[str], actor: Principal | None) -> None:
         """Raise `ValidationError` for a role that is not there, `PermissionDenied` for one that the actor may not grant."""
         wanted = set(names)
@@ -188,13 +206,14 @@ class RoleService(Service):
         self._require_held(user.permissions, actor)
 
     def members(self, name: str) -> sa.ColumnElement[bool]:
-        """The condition that an account has the role, for lists."""
-        having = (
-            sa.select(self._granted.c.user_id)
-            .join(self._roles, self._roles.c.id == self._granted.c.role_id)
-            .where(self._roles.c.name == name)
-        )
-        return self.runtime.users.key_column.in_(having)
+        """The condition that an account has the role."""
+        members = self.membership(name)
+        return self.runtime.users.key_column.in_(sa.select(members.user_id).where(members.where))
+
+    def membership(self, name: str) -> Members:
+        """The accounts that have the role, for lists."""
+        role = sa.select(self._roles.c.id).where(self._roles.c.name == name).scalar_subquery()
+        return Members(self._granted.c.user_id, self._granted.c.role_id == role)
 
     def erase(self, user: Any) -> None:
         """Take every role from an account that is being deleted."""

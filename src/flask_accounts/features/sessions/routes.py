@@ -1,16 +1,26 @@
-"""POST /refresh, /logout and the lists of sessions."""
+"""POST /refresh, /reauthenticate, /logout and the lists of sessions."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from ...core.devices import device_name
-from ...core.errors import NotFound, PermissionDenied, TokenExpired, TokenMissing, TokenRevoked, TooManyRequests
+from ...core.errors import (
+    InvalidCredentials,
+    NotFound,
+    PermissionDenied,
+    ReauthenticationRequired,
+    TokenExpired,
+    TokenMissing,
+    TokenRevoked,
+    TooManyRequests,
+)
+from ...core.gates import Answer
 from ...core.http import Access, Call, Reply, Route, needs
 from ...core.login import LoginPipeline, signed_out_reply, token_reply
 from ...core.schemas import MessageResponse, TokenResponse
 from ...core.sessions import SessionState
-from .schemas import RefreshTokenSchema, SessionListSchema, SessionSchema
+from .schemas import ReauthenticateSchema, RefreshTokenSchema, SessionListSchema, SessionSchema
 from .service import SessionService
 
 
@@ -20,10 +30,22 @@ def refresh(call: Call[RefreshTokenSchema | None]) -> Reply:
     return token_reply(call, sign_in, location="cookies" if location == "cookies" else "headers")
 
 
+def reauthenticate(call: Call[ReauthenticateSchema]) -> Reply:
+    """Prove presence again: the new tokens pass where recent authentication is asked for. By the password, or for an account that has a second
+    factor by that.
+    """
+    body, given = call.body, call.body.model_fields_set
+    password = body.password.get_secret_value() if "password" in given else None
+    answer = Answer(body.code if "code" in given else None, password=password, credential=body.credential or None)
+    method = body.method if "method" in given else "password"
+    sign_in = call.runtime.get(LoginPipeline).reauthenticate(call.principal, method, answer, call.client)
+    return token_reply(call, sign_in, location=call.principal.location)
+
+
 def logout(call: Call[RefreshTokenSchema | None]) -> Reply:
     """End this session: its access and refresh tokens die at once. Either token will do."""
-    call.runtime.get(LoginPipeline).sign_out(call, call.body.refresh_token if call.body else None)
-    return signed_out_reply(call, Reply(MessageResponse(message="Token revoked")))
+    own = call.runtime.get(LoginPipeline).sign_out(call, call.body.refresh_token if call.body else None)
+    return signed_out_reply(call, Reply(MessageResponse(message="Token revoked")), own=own)
 
 
 def list_sessions(call: Call[None]) -> Reply:
@@ -68,7 +90,7 @@ def _listed(sessions: list[SessionState], current: UUID | None) -> Reply:
         SessionSchema(
             id=session.id, device=device_name(session.user_agent), ip_address=session.ip_address, user_agent=session.user_agent,
             created_at=session.created_at, last_used_at=session.last_used_at, expires_at=session.expires_at,
-            current=session.id == current,
+            current=session.id == current, impersonated=session.actor_session_id is not None,
         )
         for session in sessions
     ]  # fmt: skip
@@ -91,6 +113,10 @@ ROUTES = (
         answers={200: TokenResponse}, errors=(TokenMissing, TokenExpired, TokenRevoked, TooManyRequests),
     ),
     Route(
+        method="POST", path="/reauthenticate", view=reauthenticate, body=ReauthenticateSchema,
+        answers={200: TokenResponse}, errors=(InvalidCredentials, ReauthenticationRequired, TooManyRequests),
+    ),
+    Route(
         method="POST", path="/logout", view=logout, access=BY_EITHER, body=RefreshTokenSchema, body_required=False,
         answers={200: MessageResponse}, errors=(TokenMissing, TokenExpired),
     ),
@@ -98,7 +124,7 @@ ROUTES = (
         method="DELETE", path="/logout", view=logout, access=BY_EITHER,
         answers={200: MessageResponse}, errors=(TokenMissing, TokenExpired),
     ),
-    Route(method="GET", path="/sessions", view=list_sessions, answers={200: SessionListSchema}),
+    Route(method="GET", path="/sessions", view=list_sessions, access=Access(impersonated=True), answers={200: SessionListSchema}),
     Route(method="DELETE", path="/sessions", view=end_other_sessions, answers={204: None}),
     Route(
         method="DELETE", path="/sessions/<session_id>", view=end_session, params={"session_id": UUID},

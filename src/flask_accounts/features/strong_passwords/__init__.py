@@ -6,11 +6,13 @@ import importlib.util
 from collections.abc import Sequence
 from typing import ClassVar
 
+from ...core.checkups import Checkup
 from ...core.errors import ConfigurationError
 from ...core.feature import Feature, Service
 from ...core.policies import PasswordCheck
 from ...core.runtime import Runtime
 from ...core.settings import Settings
+from .checkup import CHECKUPS
 from .service import PACKAGE, StrengthService
 from .settings import StrongPasswordSettings
 
@@ -21,6 +23,7 @@ class StrongPasswords(Feature):
     name: ClassVar[str] = "strong_passwords"
     settings: ClassVar[tuple[type[Settings], ...]] = (StrongPasswordSettings,)
     services: ClassVar[tuple[type[Service], ...]] = (StrengthService,)
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def slow_password_checks(self, runtime: Runtime) -> Sequence[PasswordCheck]:
         """Asked last: an estimate costs more than the other checks, and has nothing to add to what they refuse."""

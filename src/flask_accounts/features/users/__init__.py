@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 
 import click
 
+from ...core.checkups import Checkup
 from ...core.events import Key
 from ...core.feature import Feature, Service
 from ...core.gates import Fact, Restore
 from ...core.http import Route
 from ...core.runtime import Runtime
 from ...core.settings import Settings
-from .cli import create_admin, create_user, disable, enable
+from .checkup import CHECKUPS
+from .cli import create_admin, create_user, disable, enable, search_index
 from .leaving import LeavingService
 from .models import DeletionMixin, SuspensionMixin
 from .routes import AUTH_ROUTES, USERS_ROUTES
@@ -36,9 +38,10 @@ class Users(Feature):
         "users:read": "See every account and its sessions.",
         "users:write": "Create, change, disable and delete accounts of no more power than one's own, and end their sessions.",
     }
-    commands: ClassVar[tuple[click.Command, ...]] = (create_user, create_admin, enable, disable)
+    commands: ClassVar[tuple[click.Command, ...]] = (create_user, create_admin, enable, disable, search_index)
     templates: ClassVar[bool] = True
     mail_samples: ClassVar[Mapping[str, Any]] = {"day": "2030-01-31"}
+    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def sign_in_facts(self, runtime: Runtime) -> Mapping[str, Fact]:
         """What keeps the account from being used."""

@@ -1,23 +1,19 @@
-"""flask accounts create-user, create-admin, enable, disable."""
+"""flask accounts create-user, create-admin, enable, disable, search-index."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
 
 import click
 
-from ...core.cli import as_json, ask_password, command, find_user, show
+from ...core.cli import as_json, ask_password, command, find_user, show, time
 from ...core.runtime import Runtime
 from ..roles.service import RoleService
+from .search_index import NoSearchIndex, SearchIndex, State
 from .service import UserService
-
-
-def time(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
-    """An option's time, in UTC."""
-    try:
-        return datetime.fromisoformat(value).astimezone(UTC) if value is not None else None
-    except (ValueError, OverflowError):
-        raise click.BadParameter("Give a time such as 2026-01-31T12:00:00Z.") from None
 
 
 @command("create-user", help="Make an account.")
@@ -59,6 +55,53 @@ def disable(runtime: Runtime, user: str, reason: str | None, until: datetime | N
     """Switch an account off."""
     runtime.get(UserService).disable(find_user(runtime, user), reason=reason, until=until)
     click.echo(f"{user} is disabled" + (f" until {until:%Y-%m-%d %H:%M %Z}." if until else "."))
+
+
+@command("create", help="Make the index, without holding up whoever writes. Makes the extension pg_trgm if it is missing.")
+def create_index(runtime: Runtime) -> None:
+    """Make the index."""
+    with _index(runtime) as index:
+        click.echo(_described(index.create()))
+
+
+@command("drop", help="Drop the index.")
+def drop_index(runtime: Runtime) -> None:
+    """Drop the index."""
+    with _index(runtime) as index:
+        click.echo(f"Dropped {index.name}." if index.drop() else "There is no search index.")
+
+
+@command("show", help="Whether there is the index, and how large it is.")
+@as_json
+def show_index(runtime: Runtime, as_json: bool) -> None:
+    """Look at the index."""
+    with _index(runtime) as index:
+        state = index.state()
+    if as_json:
+        show(None if state is None else asdict(state), as_json=True)
+    else:
+        click.echo("There is no search index." if state is None else _described(state))
+
+
+search_index: click.Group = click.Group(
+    "search-index", commands=[create_index, drop_index, show_index],
+    help="The index for searching parts of usernames and addresses, on PostgreSQL.",
+)  # fmt: skip
+
+
+@contextmanager
+def _index(runtime: Runtime) -> Iterator[SearchIndex]:
+    try:
+        yield SearchIndex(runtime)
+    except NoSearchIndex as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _described(state: State) -> str:
+    size = f"{state.bytes / 2**20:.1f} MiB"
+    if state.valid:
+        return f"{state.name} serves searches ({size})."
+    return f"{state.name} was begun and not finished ({size}); it serves nothing. Run create again, or drop it."
 
 
 def _create(

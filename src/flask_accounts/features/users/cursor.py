@@ -6,13 +6,13 @@ import base64
 import binascii
 import json
 from datetime import datetime
-from typing import Any
 
 from ...core.errors import ValidationError
-from ...core.users import UserQuery, UserStore
+from ...core.listing import Position, UserQuery
+from ...core.users import UserStore
 
 
-def write_cursor(position: tuple[Any, Any], query: UserQuery) -> str:
+def write_cursor(position: Position, query: UserQuery) -> str:
     """The cursor for a sort value and a key, valid for lists of the same sort order."""
     value, key = position
     text = value.isoformat() if isinstance(value, datetime) else value
@@ -20,7 +20,7 @@ def write_cursor(position: tuple[Any, Any], query: UserQuery) -> str:
     return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
 
 
-def read_cursor(cursor: str, query: UserQuery, users: UserStore) -> tuple[Any, Any] | None:
+def read_cursor(cursor: str, query: UserQuery, users: UserStore) -> Position | None:
     """The sort value and key that `cursor` stands for; None for the empty one. `ValidationError` if it is not one of ours."""
     if not cursor:
         return None

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-from ...core.models import OwnedByUser, UtcDateTime, owner_key
-
-
-class OnePerUser(OwnedByUser):
-    """Base of mixins of which an account has one row at the most."""
-
-    @declared_attr
-    def user_id(cls) -> Mapped[Any]:  # noqa: N805  # SQLAlchemy calls it with the class
-        """The account."""
-        return mapped_column(sa.ForeignKey(owner_key(cls), ondelete="CASCADE"), primary_key=True, autoincrement=False)
-
-    @declared_attr.directive
-    def __table_args__(cls) -> Any:  # noqa: N805  # SQLAlchemy calls it with the class
-        return ()  # the key finds an account's row
+from ...core.models import OnePerUser, UtcDateTime
 
 
 class SuspensionMixin(OnePerUser):

@@ -19,10 +19,11 @@ from ...core.errors import (
     ValidationError,
 )
 from ...core.http import RECENTLY, Access, Call, Reply, Route, needs
-from ...core.identity import Principal, refuse, require_recent
+from ...core.identity import Principal, refuse, require_person, require_recent
+from ...core.listing import UserQuery
 from ...core.login import signed_out_reply
 from ...core.schemas import PublicUserSchema, UserSchema
-from ...core.users import UserQuery, UserView
+from ...core.users import UserView
 from ..roles.service import RoleService
 from .cursor import read_cursor, write_cursor
 from .leaving import LeavingService
@@ -66,17 +67,19 @@ def delete_me(call: Call[None]) -> Reply:
 def list_users(call: Call[None]) -> Reply:
     """List accounts, by page with totals or by cursor at constant cost."""
     asked: UserListQuery = call.query
-    everything = call.principal.can("users:read")
+    settings, everything = call.runtime.setting(UserSettings), call.principal.can("users:read")
+    sort, descending = asked.order
     if not everything:
-        if call.runtime.setting(UserSettings).directory != "authenticated":
+        if settings.directory != "authenticated":
             raise PermissionDenied
-        if asked.role is not None or asked.is_active is not None or asked.sort.lstrip("-") not in ("id", "username", "created_at"):
+        hidden = (asked.role, asked.is_active, asked.email_starts_with)
+        if hidden != (None, None, None) or sort not in ("id", "username", "created_at"):
             raise PermissionDenied("Only administrators search by what is not public.")
-    roles = call.runtime.get(RoleService)
     query = UserQuery(
-        search=asked.search, search_email=everything, is_active=asked.is_active if everything else True,
-        created_after=asked.created_after, created_before=asked.created_before, sort=asked.sort.lstrip("-"),
-        descending=asked.sort.startswith("-"), where=() if asked.role is None else (roles.members(asked.role),),
+        search=asked.search, search_email=everything, username_starts_with=asked.username_starts_with,
+        email_starts_with=asked.email_starts_with, is_active=asked.is_active if everything else True,
+        created_after=asked.created_after, created_before=asked.created_before, sort=sort, descending=descending,
+        members=None if asked.role is None else call.runtime.get(RoleService).membership(asked.role),
     )  # fmt: skip
     schema = call.runtime.schemas.get(UserSchema if everything else PublicUserSchema)
 
@@ -90,11 +93,12 @@ def list_users(call: Call[None]) -> Reply:
         page = found[: asked.per_page]
         further = write_cursor(users.position_of(page[-1], query), query) if len(found) > len(page) else None
         return Reply({"users": shown(page), "next_cursor": further})
-    number = asked.page or 1
-    total = users.count(query)
-    page = users.page(query, offset=(number - 1) * asked.per_page, limit=asked.per_page)
-    pages = math.ceil(total / asked.per_page)
-    return Reply({"users": shown(page), "total": total, "pages": pages, "current_page": number, "per_page": asked.per_page})
+    number, cap = asked.page or 1, None if asked.total == "exact" else settings.total_cap
+    counted = users.counted_page(query, offset=(number - 1) * asked.per_page, limit=asked.per_page, cap=cap)
+    return Reply({
+        "users": shown(counted.users), "total": counted.total, "total_capped": counted.capped,
+        "pages": math.ceil(counted.total / asked.per_page), "current_page": number, "per_page": asked.per_page,
+    })  # fmt: skip
 
 
 def get_user(call: Call[None]) -> Reply:
@@ -163,6 +167,8 @@ def _target(call: Call[Any], permission: str) -> UserView:
         refuse(call.runtime, "PERMISSION_DENIED")  # remembered as what it is, answered as if nobody were there
         raise NotFound
     if key == principal.user_id:
+        if permission == "users:write":
+            require_person(principal, call.runtime)
         return principal.user
     user = call.runtime.users.view(key)
     if user is None:
@@ -187,12 +193,12 @@ def _shown(call: Call[Any], user: UserView) -> Reply:
     return Reply(call.runtime.schemas.get(UserSchema).model_validate(user))
 
 
-SELF_OR_READ = Access(note="self or `users:read`; others get 404")
-SELF_OR_WRITE = Access(note="self or `users:write`; others get 404")
+SELF_OR_READ = Access(delegates=True, impersonated=True, note="self or `users:read`; others get 404")
+SELF_OR_WRITE = Access(delegates=True, note="self (not by API key) or `users:write`; others get 404")
 TAKEN = (EmailTaken, UsernameTaken)
 
 AUTH_ROUTES = (
-    Route(method="GET", path="/me", view=me, answers={200: UserSchema}),
+    Route(method="GET", path="/me", view=me, access=Access(delegates=True, impersonated=True), answers={200: UserSchema}),
     Route(
         method="PATCH", path="/me", view=update_me, body=UpdateUserSchema,
         answers={200: UserSchema}, errors=(*TAKEN, ReauthenticationRequired),
@@ -203,7 +209,7 @@ AUTH_ROUTES = (
 USERS_ROUTES = (
     Route(
         method="GET", path="/", view=list_users, query=UserListQuery,
-        access=Access(note="`users:read`, or anybody signed in (public fields) where the directory is open"),
+        access=Access(delegates=True, impersonated=True, note="`users:read`, or anybody signed in (public fields) where the directory is open"),
         answers={200: UserPageSchema | UserCursorSchema | PublicUserPageSchema | PublicUserCursorSchema},
         errors=(PermissionDenied,),
     ),
@@ -221,15 +227,15 @@ USERS_ROUTES = (
         answers={204: None}, errors=(NotFound, PermissionDenied, LastAdministrator, ReauthenticationRequired),
     ),
     Route(
-        method="POST", path="/<user_id>/disable", view=disable_user, access=needs("users:write"), body=DisableSchema,
+        method="POST", path="/<user_id>/disable", view=disable_user, access=needs("users:write", delegates=True), body=DisableSchema,
         body_required=False, answers={200: UserSchema}, errors=(NotFound, LastAdministrator),
     ),
     Route(
-        method="POST", path="/<user_id>/enable", view=enable_user, access=needs("users:write"),
+        method="POST", path="/<user_id>/enable", view=enable_user, access=needs("users:write", delegates=True),
         answers={200: UserSchema}, errors=(NotFound,),
     ),
     Route(
-        method="GET", path="/<user_id>/standing", view=get_standing, access=needs("users:read"),
+        method="GET", path="/<user_id>/standing", view=get_standing, access=needs("users:read", delegates=True),
         answers={200: StandingSchema}, errors=(NotFound,),
     ),
 )  # fmt: skip

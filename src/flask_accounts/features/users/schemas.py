@@ -70,6 +70,10 @@ def required(schema: type[BaseModel]) -> dict[str, Any]:  # what create_model ta
     return fields
 
 
+Prefix = Annotated[str, Field(min_length=1, max_length=100)]
+"""The beginning of something."""
+
+
 class UserListQuery(Input):
     """Which accounts to list, and how."""
 
@@ -80,21 +84,39 @@ class UserListQuery(Input):
     cursor: Annotated[str, Field(max_length=1024)] | None = None
     """Empty for the first page, then the `next_cursor` of the page before. Costs the same at any depth; no totals."""
     search: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    """A part of the username or the address."""
+    """A part of the username or the address, at any place."""
+    username_starts_with: Prefix | None = None
+    """The beginning of the username. The list is then sorted by it, unless `sort` says otherwise."""
+    email_starts_with: Prefix | None = None
+    """The beginning of the address. The list is then sorted by it, unless `sort` says otherwise."""
     is_active: QueryBool | None = None
     role: Annotated[str, Field(max_length=64)] | None = None
     created_after: QueryTime | None = None
     created_before: QueryTime | None = None
-    sort: Literal[
-        "id", "email", "username", "created_at", "updated_at", "-id", "-email", "-username", "-created_at", "-updated_at"
-    ] = "id"
-    """With `-` in front, descending."""
+    sort: (
+        Literal["id", "email", "username", "created_at", "updated_at", "-id", "-email", "-username", "-created_at", "-updated_at"]
+        | None
+    ) = None
+    """With `-` in front, descending. `id`, if it is left out and no beginning is asked for."""
+    total: Literal["capped", "exact"] = "capped"
+    """`exact` counts all accounts, at a cost that grows with their number; else the count stops at a limit that the app sets. Not with a cursor."""
 
     @model_validator(mode="after")
     def _one_way(self) -> UserListQuery:
         if self.page is not None and self.cursor is not None:
             raise PydanticCustomError("one_of", "Give either a page or a cursor.")
+        if self.total == "exact" and self.cursor is not None:
+            raise PydanticCustomError("one_of", "A cursor comes without totals.")
         return self
+
+    @property
+    def order(self) -> tuple[str, bool]:
+        """What to sort by, and whether descending."""
+        if self.sort is not None:
+            return self.sort.removeprefix("-"), self.sort.startswith("-")
+        if self.username_starts_with is not None:
+            return "username", False
+        return ("email" if self.email_starts_with is not None else "id"), False
 
 
 class UserPageSchema(Output):
@@ -102,7 +124,10 @@ class UserPageSchema(Output):
 
     users: list[UserSchema]
     total: int
+    """At least this many, if `total_capped`."""
+    total_capped: bool
     pages: int
+    """Of `total`."""
     current_page: int
     per_page: int
 
@@ -119,7 +144,10 @@ class PublicUserPageSchema(Output):
 
     users: list[PublicUserSchema]
     total: int
+    """At least this many, if `total_capped`."""
+    total_capped: bool
     pages: int
+    """Of `total`."""
     current_page: int
     per_page: int
 

@@ -85,9 +85,9 @@ class UserService(Service):
         changes = dict(changes)
         active, verified = changes.pop("is_active", None), changes.pop("email_verified", None)
         found = self.get(user)
-        email, username = self._fit(changes.pop("email", found.email), changes.get("username", found.username))
         key, now = users.key_of(found), runtime.clock.now()
         before, was_verified = found.email, found.email_verified
+        email, username = self._fit(changes.pop("email", before), changes.get("username", found.username), before=before)
         moved = email != before
         fields = {name: value for name, value in (changes | {"username": username}).items() if getattr(found, name) != value}
         changed = [*fields, *(["email"] if moved else [])]
@@ -187,10 +187,11 @@ class UserService(Service):
             raise NotFound
         return view
 
-    def _fit(self, email: str, username: str | None) -> tuple[str, str | None]:
+    def _fit(self, email: str, username: str | None, *, before: str | None = None) -> tuple[str, str | None]:
+        """The address and the username in their forms; an address that the account has already is not judged."""
         problems = []
         try:
-            email = normalise_email(email)
+            email = email if email == before else normalise_email(email)
         except ValueError as error:
             problems.append(FieldProblem("email", "email_invalid", str(error)))
         try:

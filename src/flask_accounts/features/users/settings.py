@@ -11,12 +11,14 @@ from ...core.settings import Settings
 
 
 class UserSettings(Settings):
-    """Who may see the list of accounts."""
+    """Lists of accounts."""
 
     prefix: ClassVar[str] = "users"
 
     directory: Literal["admin", "authenticated"] = "admin"
     """`admin`: only holders of `users:read` list accounts. `authenticated`: every signed-in person lists the public fields of active ones."""
+    total_cap: int = Field(default=10_000, ge=1)
+    """How far a list with totals counts, unless it is asked for `total=exact`: where there are more accounts, `total` is this number and `total_capped` true."""
 
 
 class DeletionSettings(Settings):

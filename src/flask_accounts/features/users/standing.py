@@ -20,7 +20,7 @@ from ...core.events import Client, Key, UserDeletionCancelled, UserEnabled
 from ...core.feature import Service
 from ...core.gates import Fact, LoginAttempt
 from ...core.runtime import Runtime
-from ...core.users import UserView
+from ...core.users import ACCOUNT, UserView
 from .models import DeletionMixin, SuspensionMixin
 from .settings import SuspensionSettings
 
@@ -62,7 +62,7 @@ class StandingService(Service):
         suspensions, deletions = self._suspensions, self._deletions
 
         def fact(column: sa.Column[Any]) -> Fact:
-            return lambda attempt: sa.select(column).where(column.table.c.user_id == attempt.user_id).scalar_subquery()
+            return Fact(sa.select(column).where(column.table.c.user_id == sa.bindparam(ACCOUNT)).scalar_subquery())
 
         return {
             "disabled_at": fact(suspensions.c.disabled_at), "disabled_until": fact(suspensions.c.until),

@@ -1,12 +1,12 @@
 // An invitation, opened by its link: the address is known already.
 
 import { post, signOut } from "../api.js";
-import { el, link, nameOf, say } from "../dom.js";
+import { el, link, nameOf } from "../dom.js";
 import { doer, form } from "../forms.js";
-import { again, go } from "../app.js";
+import { again } from "../app.js";
 import { noToken } from "../mails.js";
 import { session } from "../session.js";
-import { newcomer } from "./sign_in.js";
+import { enter, newcomer } from "./sign_in.js";
 
 export async function acceptInvitation({ token }) {
   if (!token) return noToken("You are invited");
@@ -29,12 +29,7 @@ function accept(token) {
   return form({
     fields: newcomer({ "data-focus": true }),
     action: "Join", wide: true,
-    submit: async (given) => {
-      const { user } = await post("/api/auth/invitations/accept", { token, ...given });
-      session.set(user);
-      await go("/");
-      say(`Welcome, ${nameOf(user)}.`);
-    },
+    submit: (given) => enter(() => post("/api/auth/invitations/accept", { token, ...given }), { welcome: (user) => `Welcome, ${nameOf(user)}.` }),
   });
 }
 

@@ -1,38 +1,40 @@
-// One's own account: what others see, the address, the password, where one is signed in, and leaving.
+// One's own account: what others see, the address, what happened, and leaving. How one signs in is the page "Security".
 
 import { download, get, patch, post, remove, signOut } from "../api.js";
 import { reauthenticate, withPresence } from "../dialogs.js";
-import { avatar, el, fill, link, moment, nameOf, say } from "../dom.js";
-import { doer, field, form, PASSWORD_HINT } from "../forms.js";
+import { avatar, el, link, nameOf, say } from "../dom.js";
+import { doer, field, form } from "../forms.js";
 import { go } from "../app.js";
+import { panel } from "../panels.js";
 import { session } from "../session.js";
 import { activity } from "./activity.js";
 
 export async function account() {
-  const [user, { sessions }, events] = await Promise.all([get("/api/auth/me"), get("/api/auth/sessions"), activity("/api/auth/me/events")]);
+  const [user, events] = await Promise.all([get("/api/auth/me"), activity("/api/auth/me/events")]);
   session.set(user);
   return el(
     "div", { class: "column" },
     el(
-      "div", { class: "row spread head" },
+      "div", { class: "row spread" },
       el("div", { class: "row grow" }, avatar(user, "large"), el("div", { class: "grow" }, el("h1", {}, "Your account"), el("p", { class: "muted" }, user.email, ...user.roles.map((role) => [" ", el("span", { class: "badge" }, role)])))),
       el("button", { class: "button quiet", type: "button", onclick: leave }, "Sign out"),
     ),
+    tabs("/account"),
     el(
       "div", { class: "panels" },
       panel("Profile", "What readers see beside your posts.", profile(user)),
       panel("E-mail address", ["You sign in with ", el("strong", {}, user.email), ". Another one counts once it has proved itself: we send it a code."], address()),
-      panel("Password", ["Changing it signs you out everywhere else. ", link("#/forgot-password", "Forgotten, or none yet?")], password(user)),
-      panel("Where you are signed in", "Do not know one of them? End it, and change your password.", sessionList(sessions)),
-      panel("What happened lately", "Was it not you? Change your password, and end the session.", events),
+      panel("What happened lately", ["Was it not you? See to your ", link("#/security", "password and sessions"), "."], events),
       panel("Your data", "Everything that is stored about you, in one file for machines; what you have written, also as a text to read.", data()),
-      panel("Delete account", "Your account and all you have written are gone from here at once, and for good after 30 days. Until then signing in brings them back.", el("button", { class: "button danger", type: "button", onclick: deleteAccount }, "Delete account…")),
+      panel("Delete account", "Your account and all you have written are gone from here at once, and for good after 30 days. Until then signing in brings them back.", deletion()),
     ),
   );
 }
 
-function panel(title, text, ...content) {
-  return el("section", { class: "card" }, el("div", { class: "panel-head" }, el("h2", {}, title), el("p", { class: "muted small" }, text)), content);
+// The two pages of an account.
+export function tabs(here) {
+  const tab = (path, text) => link(`#${path}`, text, { "aria-current": path === here ? "page" : undefined });
+  return el("nav", { class: "tabs account-tabs", "aria-label": "Your account" }, tab("/account", "Account"), tab("/security", "Security"));
 }
 
 async function leave() {
@@ -79,74 +81,20 @@ function address() {
   });
 }
 
-function password(user) {
-  return form({
-    fields: [
-      el("input", { type: "text", hidden: true, name: "", autocomplete: "username", value: user.email, readonly: true, tabindex: "-1", "aria-hidden": "true" }),
-      field("current_password", { label: "Current password", type: "password", autocomplete: "current-password" }),
-      field("new_password", { label: "New password", type: "password", autocomplete: "new-password", hint: PASSWORD_HINT }),
-    ],
-    action: "Change password",
-    submit: async ({ current_password, new_password }, element) => {
-      await post("/api/auth/password/change", { current_password, new_password });
-      element.reset();
-      await refreshSessions();
-      say("Your password is changed. Every other session has ended.");
-    },
-  });
-}
-
-function sessionList(sessions) {
-  const place = el("div", { class: "stack", id: "sessions" });
-  drawSessions(place, sessions);
-  return place;
-}
-
-async function refreshSessions() {
-  const place = document.getElementById("sessions");
-  const { sessions } = await get("/api/auth/sessions");
-  if (place) drawSessions(place, sessions);
-}
-
-function drawSessions(place, sessions) {
-  const ordered = sessions.toSorted((one, other) => other.current - one.current);
-  const act = (path, said) => async (event) => {
-    event.currentTarget.disabled = true;
-    try {
-      await remove(path);
-      say(said);
-    } catch (problem) {
-      say(problem.message);
-    }
-    await refreshSessions();
-    place.querySelector("button")?.focus();
-  };
-  fill(
-    place,
-    el("ul", { class: "list sessions", "aria-label": "Sessions" }, ordered.map((item) => el(
-      "li", {},
-      el(
-        "div", { class: "main" },
-        el("p", {}, el("strong", { title: item.user_agent }, item.device), " ", item.current && el("span", { class: "badge" }, "this one")),
-        el("p", { class: "muted small" }, item.ip_address ?? "unknown address", " · last used ", moment(item.last_used_at)),
-      ),
-      !item.current && el("button", { class: "button quiet small", type: "button", "aria-label": `End the session ${item.device}, ${item.ip_address ?? "unknown address"}`, onclick: act(`/api/auth/sessions/${item.id}`, "The session has ended.") }, "End"),
-    ))),
-    sessions.length > 1
-      ? el("button", { class: "button quiet", type: "button", onclick: act("/api/auth/sessions", "All other sessions have ended.") }, "End all others")
-      : el("p", { class: "muted small" }, "You are signed in nowhere else."),
-  );
+function deletion() {
+  const notice = el("p", { class: "notice", role: "alert" });
+  return el("div", { class: "stack" }, notice, el("div", {}, doer("Delete account…", deleteAccount, { notice, style: "danger" })));
 }
 
 async function deleteAccount() {
   const name = nameOf(session.user);
-  const done = await reauthenticate({
+  const proved = await reauthenticate({
     title: "Delete your account?",
-    text: `${name} is signed out everywhere, and all posts are hidden. Sign in within 30 days, and everything is back; after that it is gone for good. Give your password to confirm.`,
+    text: `${name} is signed out everywhere, and all posts are hidden. Sign in within 30 days, and everything is back; after that it is gone for good.`,
     action: "Delete account", style: "danger",
-    then: () => remove("/api/auth/me"),
   });
-  if (!done) return;
+  if (!proved) return;
+  await remove("/api/auth/me");
   await signOut();
   await go("/");
   say("Your account is deleted. Until it is gone for good, signing in brings it back.");

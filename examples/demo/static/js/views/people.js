@@ -35,15 +35,15 @@ export async function people() {
     const move = (page, text) => el("button", { class: "button quiet", type: "button", onclick: () => reload({ page }) }, text);
     fill(
       list,
-      el("p", { class: "muted small" }, found.total === 1 ? "1 account" : `${found.total} accounts`),
+      el("p", { class: "muted small" }, found.total === 1 ? "1 account" : `${found.total}${found.total_capped ? "+" : ""} accounts`),
       found.users.length
         ? el("ul", { class: "list people", "aria-label": "Accounts" }, found.users.map(person))
         : el("div", { class: "empty" }, el("p", {}, "Nobody fits that."), el("button", { class: "button quiet", type: "button", onclick: everybody }, "Show everybody")),
       found.pages > 1 && el(
         "nav", { class: "pager", "aria-label": "Pages" },
         asked.page > 1 ? move(asked.page - 1, "← Back") : el("span"),
-        el("span", { class: "muted small" }, `Page ${asked.page} of ${found.pages}`),
-        asked.page < found.pages ? move(asked.page + 1, "Next →") : el("span"),
+        el("span", { class: "muted small" }, `Page ${asked.page} of ${found.pages}${found.total_capped ? "+" : ""}`),
+        asked.page < found.pages || found.total_capped ? move(asked.page + 1, "Next →") : el("span"),
       ),
     );
   }

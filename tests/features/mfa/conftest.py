@@ -1,0 +1,1 @@
+from tests.features.mfa.tools import ann as ann

@@ -1,0 +1,1 @@
+from tests.features.signing_keys.tools import keep as keep
