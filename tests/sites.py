@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+import werkzeug.utils
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_sqlalchemy import SQLAlchemy
@@ -150,7 +151,6 @@ class SharedSite:
         else:
             self._empty(self._site)
         self._site.testing = AccountsTesting(self._site.app)
-        self._site.statements.rest()
         self._before = _state(self._site)
         return self._site
 
@@ -160,6 +160,7 @@ class SharedSite:
             return
         with self._site.app.app_context():
             self._site.db.session.remove()
+        self._site.statements.rest()
         if _state(self._site) != self._before:
             self.close()
 
@@ -212,19 +213,22 @@ def _state(site: Site) -> dict[str, Any]:
     runtime: Runtime = site.app.extensions[EXTENSION]
     with site.app.app_context():
         engines = list(site.db.engines.values())
+    sessions = site.db.session.session_factory
     state: dict[str, Any] = {
         "config": dict(site.app.config),
         "extensions": {name: id(value) for name, value in site.app.extensions.items()},
         "routes": len(list(site.app.url_map.iter_rules())),
         "functions": [
-            {scope: list(functions) for scope, functions in registry.items() if functions}
+            {scope: kept for scope, functions in registry.items() if (kept := _without_empty(functions))}
             for registry in (
                 site.app.before_request_funcs, site.app.after_request_funcs, site.app.teardown_request_funcs,
                 site.app.error_handler_spec, site.app.template_context_processors,
             )
         ],
         "teardown": list(site.app.teardown_appcontext_funcs),
-        "listeners": [_listeners(target) for engine in engines for target in (engine, engine.pool)],
+        "listeners": [_listeners(target) for engine in engines for target in (engine, engine.pool)] + [_listeners(sessions())],
+        "engines": [(engine.echo, engine.hide_parameters) for engine in engines],
+        "sessions": (sessions.class_, dict(sessions.kw)),
     }  # fmt: skip
     for name, part in {
         "app": site.app,
@@ -241,5 +245,15 @@ def _listeners(target: Any) -> dict[str, int]:
     return {name: len(list(getattr(dispatch, name))) for name in dispatch._event_names}
 
 
+def _without_empty(functions: Any) -> Any:
+    """What is registered; Flask makes an empty place for each that it looks for (handlers by status, then by error)."""
+    if isinstance(functions, dict):
+        return {key: kept for key, value in functions.items() if (kept := _without_empty(value))}
+    return list(functions) if isinstance(functions, list) else functions
+
+
 def _made_late(part: object, name: str) -> bool:
-    return name == "_got_first_request" or isinstance(getattr(type(part), name, None), functools.cached_property)
+    # `Tokens._known` holds the tokens that were verified: by their digests, so those of one test are no other's.
+    if name in ("_got_first_request", "_known"):
+        return True
+    return isinstance(getattr(type(part), name, None), functools.cached_property | werkzeug.utils.cached_property)

@@ -59,8 +59,10 @@ export function renewing(credentials: Credentials): (request: Request) => Promis
       throw new SessionEnded(problem);
     }
     if (problem.code !== "TOKEN_EXPIRED") return response;
-    // Whoever comes first renews, the others wait for it; who comes after that has newer ones to show already.
-    if (credentials.show(again) === shown) {
+    // Whoever comes first renews, the others wait for it; who comes after that has newer ones to show already, or none any more.
+    const latest = credentials.show(again);
+    if (latest === undefined) throw new SessionEnded(problem);
+    if (latest === shown) {
       renewal ??= credentials.renew().finally(() => (renewal = undefined));
       const refused = await renewal;
       if (refused?.problem.status === 401) {

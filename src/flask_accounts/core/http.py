@@ -207,28 +207,24 @@ def build_blueprint(name: str, routes: Sequence[Route], guard: Guard) -> Bluepri
         offered = allowed | {"OPTIONS"} | ({"HEAD"} if "GET" in allowed else set())
         others = [method for method in METHODS if method not in allowed]
         name = path.replace(".", "_")
-        blueprint.add_url_rule(path, "other_" + name, _refuse(offered), methods=others, **RULE)
-        blueprint.add_url_rule(path, "options_" + name, _offer(offered), methods=["OPTIONS"], **RULE)
+        blueprint.add_url_rule(path, "other_" + name, _other(offered), methods=[*others, "OPTIONS"], **RULE)
     return blueprint
 
 
 RULE: Mapping[str, Any] = {"strict_slashes": False, "provide_automatic_options": False}
 
 
-def _refuse(offered: set[str]) -> Callable[..., Response]:
-    def refuse(**params: str) -> Response:
-        return _finish(MethodNotAllowed(offered).get_response())
+def _other(offered: set[str]) -> Callable[..., Response]:
+    """Says what is `offered` at a path: to OPTIONS as the answer, to every other method as a refusal."""
 
-    return refuse
-
-
-def _offer(offered: set[str]) -> Callable[..., Response]:
-    def offer(**params: str) -> Response:
+    def other(**params: str) -> Response:
+        if request.method != "OPTIONS":
+            return _finish(MethodNotAllowed(offered).get_response())
         response = Response(status=204, headers={"Allow": ", ".join(sorted(offered))})
         response.headers.pop("Content-Type", None)
         return _finish(response)
 
-    return offer
+    return other
 
 
 def _endpoint(route: Route, guard: Guard) -> Callable[..., Response]:

@@ -46,6 +46,19 @@ class Output(BaseModel):
     )
 
 
+def derived(
+    name: str, base: type[SchemaT] | tuple[type[SchemaT], ...], *, doc: str | None = None, module: str = __name__, **fields: Any
+) -> type[SchemaT]:
+    """A schema made while the app starts: `base` (or several) with more or other `fields`, as `pydantic.create_model` takes them.
+
+    Pydantic would look for its docstrings in the source, and it has none: that search is most of what it costs to make one.
+    """
+    made: type[SchemaT] = pydantic.create_model(
+        name, __base__=base, __doc__=doc, __module__=module, __cls_kwargs__={"use_attribute_docstrings": False}, **fields
+    )
+    return made
+
+
 def _new_password(value: SecretStr, info: ValidationInfo) -> SecretStr:
     runtime = (info.context or {}).get("accounts")
     if runtime is not None:
@@ -256,9 +269,7 @@ class SchemaBook:
                 changed[name] = (annotation, field)
         if not changed:
             return schema
-        return pydantic.create_model(
-            schema.__name__, __base__=schema, __doc__=schema.__doc__, __module__=schema.__module__, **changed
-        )
+        return derived(schema.__name__, schema, doc=schema.__doc__, module=schema.__module__, **changed)
 
     def replace(self, annotation: Any) -> Any:  # any type expression
         """The type expression with every schema in it replaced by the one that serves in its place."""

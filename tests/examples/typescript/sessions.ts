@@ -35,7 +35,18 @@ const then = await failure(emails);
 
 await accounts.signIn("ada@example.com", process.env["PASSWORD"] ?? "");
 await later(60 * 24 * 40);
-const tooOld = await Promise.all(Array.from({ length: 3 }, () => failure(emails)));
+// One of the three hears that its token has expired when the others have found the session over already.
+const usual = globalThis.fetch;
+let others: Promise<unknown[]> = Promise.resolve([]);
+globalThis.fetch = async (...request) => {
+  globalThis.fetch = usual;
+  const answer = await usual(...request);
+  await others;
+  return answer;
+};
+const late = failure(emails);
+others = Promise.all([failure(emails), failure(emails)]);
+const tooOld = [...(await others), await late];
 
 const proxied = await failure(async () => unwrap(await api.GET("/api/auth/me", { baseUrl: `${url}/test/proxy` })));
 

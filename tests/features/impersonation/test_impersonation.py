@@ -275,7 +275,7 @@ def test_host_code_that_names_an_actor_needs_the_feature(make_site: MakeSite) ->
     with plain.app.app_context():
         session = plain.testing.sign_in(plain.user()).session
         attempt = LoginAttempt(ann.id, ("pwd",), Client(), actor=Actor(session.user_id, session.id))
-        with pytest.raises(ConfigurationError, match="Impersonation"):
+        with pytest.raises(ConfigurationError, match=r"`Feature\.acting`"):
             plain.testing.runtime.get(LoginPipeline).finish(attempt)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-import pydantic
 from flask import has_app_context
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from ...core.runtime import current_accounts
-from ...core.schemas import ABSENT, EmailAddress, Input, NewPassword, Output, SchemaBook, Username, UserSchema
+from ...core.schemas import ABSENT, EmailAddress, Input, NewPassword, Output, SchemaBook, Username, UserSchema, derived
 from .settings import RegistrationSettings
 
 
@@ -65,7 +64,7 @@ def without_address(book: SchemaBook, name: str, doc: str | None, **more: Any) -
             schema["properties"]["username"] = _given(schema["properties"]["username"])
 
     fields: dict[str, Any] = {key: (field.annotation, field) for key, field in base.model_fields.items() if key != "email"}
-    shown = pydantic.create_model(name, __base__=Input, __doc__=doc, **more, **fields)
+    shown = derived(name, Input, doc=doc, **more, **fields)
     shown.model_config["json_schema_extra"] = as_set_up
     shown.model_rebuild(force=True)
     return shown
@@ -87,7 +86,7 @@ ADMIN_FIELDS = frozenset(AdminRegisterFields.model_fields)
 def admin_register(book: SchemaBook) -> type[BaseModel]:
     """The host's registration schema and the administrators' fields."""
     base = book.get(RegisterSchema)
-    return pydantic.create_model("AdminRegisterSchema", __base__=(base, AdminRegisterFields), __doc__=base.__doc__)
+    return derived("AdminRegisterSchema", (base, AdminRegisterFields), doc=base.__doc__)
 
 
 class RegisteredSchema(Output):

@@ -6,13 +6,12 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-import pydantic
 import sqlalchemy as sa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from ...core.models import REQUIRED, UtcDateTime
-from ...core.schemas import EmailAddress, Input, SchemaBook, Username
+from ...core.schemas import EmailAddress, Input, SchemaBook, Username, derived
 from ...core.users import UserStore
 
 MAX_ROLES = 50
@@ -85,7 +84,7 @@ def import_schema(book: SchemaBook, users: UserStore) -> type[ImportUserSchema]:
         if annotation is not None:
             required = not column.nullable and column.default is None and column.server_default is None
             fields[name] = (annotation, ...) if required else (annotation | None, None)
-    return pydantic.create_model("ImportUser", __base__=ImportUserSchema, **fields) if fields else given
+    return derived("ImportUser", ImportUserSchema, **fields) if fields else given
 
 
 def own_fields(schema: type[BaseModel]) -> set[str]:

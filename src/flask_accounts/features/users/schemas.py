@@ -6,7 +6,6 @@ import copy
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import pydantic
 from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError, PydanticUndefined
 
@@ -22,6 +21,7 @@ from ...core.schemas import (
     Username,
     UserSchema,
     WholeNumber,
+    derived,
 )
 
 
@@ -47,13 +47,13 @@ ADMIN_FIELDS = frozenset(AdminFields.model_fields)
 def admin_update(book: SchemaBook) -> type[BaseModel]:
     """The host's update schema and the administrators' fields."""
     base = book.get(UpdateUserSchema)
-    return pydantic.create_model("AdminUpdateUserSchema", __base__=(base, AdminFields), __doc__=base.__doc__)
+    return derived("AdminUpdateUserSchema", (base, AdminFields), doc=base.__doc__)
 
 
 def own_replacement(book: SchemaBook) -> type[BaseModel]:
     """The update schema with every member required, for PUT."""
     base = book.get(UpdateUserSchema)
-    return pydantic.create_model("ReplaceUserSchema", __base__=(base, OptionalAdminFields), **required(base))
+    return derived("ReplaceUserSchema", (base, OptionalAdminFields), **required(base))
 
 
 class OptionalAdminFields(AdminFields):
