@@ -414,6 +414,7 @@ class Accounts:
                 claimable=[partial(feature.is_claimable, runtime)] if _overrides(feature, "is_claimable") else [],
                 erase=partial(feature.erase, runtime),
                 purge=partial(feature.purge, runtime),
+                sealed=partial(feature.sealed, runtime),
                 conceals_accounts=feature.conceals_accounts(runtime),
                 email_change_needs_proof=feature.email_change_needs_proof(runtime),
             )

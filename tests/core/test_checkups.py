@@ -238,11 +238,11 @@ def no_folder_of_keys(clinic: Clinic) -> list[Finding]:
     return clinic.examine(keys_of(clinic, SOURCE="folder", FOLDER=str(clinic.folder / "not-there")), "no-signing-key")
 
 
-@finds("unreadable-signing-key")
+@finds("sealed-rows")
 def unreadable_signing_key(clinic: Clinic) -> list[Finding]:
     app = keys_of(clinic, "generate", SOURCE="database")
     app.secret_key = KEYS[0][::-1]
-    return clinic.examine(app, "unreadable-signing-key")
+    return clinic.examine(app, "sealed-rows")
 
 
 @finds("old-signing-key")
@@ -422,7 +422,7 @@ def with_provider(clinic: Clinic, issuer: str, **config: Any) -> Flask:
         "ACCOUNTS_OIDC_BASE_URL": "https://blog.commonplace.social/api/auth", "ACCOUNTS_OIDC_IDP_CLIENT_ID": "blog",
         "ACCOUNTS_OIDC_FRONT_END_URL": "https://blog.commonplace.social/in", "ACCOUNTS_OIDC_IDP_CLIENT_SECRET": KEYS[0],
     }  # fmt: skip
-    return clinic.app(given | config, features=[*default_features(), Oidc([Provider("idp", issuer)])])
+    return clinic.app(given | config, features=[*default_features(), Oidc([Provider("idp", issuer, store_tokens=True)])])
 
 
 @finds("local-identity-urls")
@@ -443,7 +443,7 @@ def identity_provider_away(clinic: Clinic) -> list[Finding]:
     return clinic.examine(app, "identity-provider-away", connect=True)
 
 
-@finds("provider-tokens-seals")
+@finds("sealed-rows")
 def tokens_sealed_with_another_secret(clinic: Clinic) -> list[Finding]:
     app = with_provider(clinic, "https://idp.commonplace.social")
     with app.app_context():
@@ -457,7 +457,7 @@ def tokens_sealed_with_another_secret(clinic: Clinic) -> list[Finding]:
         db.session.execute(sa.insert(tables["accounts_provider_tokens"]).values(tokens))
         db.session.commit()
         db.session.remove()
-    return clinic.examine(app, "provider-tokens-seals")
+    return clinic.examine(app, "sealed-rows")
 
 
 @finds("old-hashes")
@@ -471,13 +471,13 @@ def bare_administrator(clinic: Clinic) -> list[Finding]:
     return clinic.examine(clinic.app({"ACCOUNTS_MFA_REQUIRED": ["editor"]}), "admins-without-mfa")
 
 
-@finds("totp-seals")
+@finds("sealed-rows")
 def sealed_with_another_secret(clinic: Clinic) -> list[Finding]:
     text = (
         "INSERT INTO accounts_totp (user_id, secret, last_step, created_at) "
         "SELECT id, '1.00000000.AAAA', 0, '2026-01-01 00:00:00' FROM users"
     )
-    return statement(clinic, text, "totp-seals")
+    return statement(clinic, text, "sealed-rows")
 
 
 @finds("no-administrator")

@@ -36,8 +36,7 @@ class AtRestSettings(Settings):
     keys: tuple[SecretStr, ...] = ()
     """Secrets of 32 bytes or more: the first seals, all of them open. Left out: those among `SECRET_KEY`, `SECRET_KEY_FALLBACKS`,
     `JWT_SECRET_KEY` and `ACCOUNTS_TOKENS_PREVIOUS_KEYS` that are long enough, in this order. To change the secret, put the new one first,
-    seal anew (`flask accounts reseal-totp`, `flask accounts keys reseal`, `flask accounts reseal-provider-tokens`), and take the old one
-    out."""
+    run `flask accounts reseal`, and take the old one out."""
 
 
 class Unreadable(Exception):

@@ -161,6 +161,21 @@ def purge_command(runtime: Runtime, as_json: bool) -> None:
         click.echo(f"Deleted {counted(gone, 'row')}.")
 
 
+@command("reseal", help="Seal what is kept sealed in the database under the newest secret, so that older ones may go.")
+@as_json
+def reseal_command(runtime: Runtime, as_json: bool) -> None:
+    """Seal anew."""
+    done = [(each.name, each.reseal(), each.seals()[2]) for each in runtime.sealed_columns()]
+    if as_json:
+        show([{"table": table, "sealed": sealed, "unreadable": unreadable} for table, sealed, unreadable in done], as_json=True)
+        return
+    for table, sealed, unreadable in done:
+        said = f" {counted(unreadable, 'row')} did not open." if unreadable else ""
+        click.echo(f"{table}: sealed {counted(sealed, 'row')} anew.{said}")
+    if not done:
+        click.echo("Nothing is kept sealed in the database.")
+
+
 def group(
     commands: Iterable[click.Command], features: Mapping[str, str], routes: Callable[[], list[dict[str, str]]]
 ) -> click.Group:
@@ -177,5 +192,5 @@ def group(
     def routes_command(runtime: Runtime, as_json: bool) -> None:
         show(routes(), as_json=as_json, columns=("method", "path", "access", "summary"))
 
-    members = [settings_command, purge_command, mail_preview_command, features_command, routes_command, *commands]
+    members = [settings_command, purge_command, reseal_command, mail_preview_command, features_command, routes_command, *commands]
     return click.Group("accounts", commands=members, help="Accounts, sessions, roles.")

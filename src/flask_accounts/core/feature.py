@@ -16,6 +16,7 @@ from .http import Route
 from .keys import KeySource
 from .policies import PasswordCheck
 from .runtime import Runtime
+from .sealed_columns import SealedColumn
 from .settings import Settings
 from .users import GrantSource
 
@@ -172,6 +173,10 @@ class Feature:
         his: then whoever proves the address by mail may set one. Asked of nobody too (None), at the same cost.
         """
         return False
+
+    def sealed(self, runtime: Runtime) -> Sequence[SealedColumn]:
+        """What it keeps sealed in the database: `flask accounts reseal` seals it anew, and the doctor looks whether it opens."""
+        return ()
 
     def check(self, runtime: Runtime) -> None:
         """Called once everything is plugged in. Raises `ConfigurationError` for settings that cannot work in this app."""

@@ -43,6 +43,7 @@ from .one_time import CODE_DIGITS, OneTimeStore
 from .passwords import BoundedHasher, PasswordSettings
 from .policies import PasswordCheck, PasswordContext, check_password, normalise_email
 from .schemas import SchemaBook, UserSchema
+from .sealed_columns import SealedColumn
 from .session_cache import SessionCache
 from .sessions import SessionStore
 from .settings import Settings
@@ -138,6 +139,7 @@ class Runtime:
         """Makes the OpenAPI document of this app; takes `title`."""
         self._models = models
         self._purgers: list[Callable[[], int]] = []
+        self._sealed: list[Callable[[], Sequence[SealedColumn]]] = []
         self._erasers: list[Callable[[Key], None]] = []
         self._exporters: dict[str, Callable[[Key], Any]] = {}
         self._ways_in: dict[str, Callable[[Key], bool]] = {}
@@ -201,10 +203,11 @@ class Runtime:
         claimable: Sequence[Callable[[Key | None], bool]] = (),
         erase: Callable[[Key], None] | None = None,
         purge: Callable[[], int] | None = None,
+        sealed: Callable[[], Sequence[SealedColumn]] | None = None,
         conceals_accounts: bool = False,
         email_change_needs_proof: bool = False,
     ) -> None:
-        """Plug a feature into the pipelines: its checks, its gates, its part of exporting, deleting and purging. At start only."""
+        """Plug a feature into the pipelines: its checks, its gates, its part of exporting, deleting, purging and resealing. At start only."""
         self.entry_checks += tuple(entry_checks)
         self.entry_counts += tuple(entry_counts)
         self.entry_passes += tuple(entry_passes)
@@ -237,6 +240,8 @@ class Runtime:
             self._erasers.append(erase)
         if purge:
             self._purgers.append(purge)
+        if sealed:
+            self._sealed.append(sealed)
 
     def purge(self) -> int:
         """Delete the rows whose time is over; returns how many."""
@@ -246,6 +251,10 @@ class Runtime:
             + (self._one_time.purge(now) if self._one_time else 0)
             + sum(purger() for purger in self._purgers)
         )
+
+    def sealed_columns(self) -> list[SealedColumn]:
+        """What is kept sealed in the database, of all features."""
+        return [column for sealed in self._sealed for column in sealed()]
 
     def erase(self, key: Key) -> None:
         """Remove everything stored about an account but its own row."""

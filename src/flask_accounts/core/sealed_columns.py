@@ -28,6 +28,11 @@ class SealedColumn:
     vault: Vault
     about: Callable[[Any], str]
 
+    @property
+    def name(self) -> str:
+        """The table's."""
+        return str(self.sealed.table.name)
+
     def seals(self) -> tuple[int, int, int]:
         """Of how many rows the seal is of the secret that seals now, of an older one, and of one that is not known any more."""
         current = older = unknown = 0

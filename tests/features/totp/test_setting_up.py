@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -194,13 +195,21 @@ def test_the_secret_that_seals_is_changed_without_losing_anybody(make_site: Make
 
     assert answered(after, asked(after), code=ann.phone.next()).status_code == 200
     assert sorted(sealed_with(after)) == [False, True]  # the next code seals anew
-    answer = after.app.test_cli_runner().invoke(args=["accounts", "reseal-totp"])
-    assert answer.output == "Sealed 1 secret anew.\n"
+    assert sealed_rows(after) == ["accounts_totp: 1 row sealed by an older secret."]
+    answer = after.app.test_cli_runner().invoke(args=["accounts", "reseal"])
+    assert answer.output == "accounts_totp: sealed 1 row anew.\n"
+    assert sealed_rows(after) == []
 
     last = make_site(url=database_url, config={"ACCOUNTS_AT_REST_KEYS": [NEW_KEY]})
     last.testing.clock.move(seconds=120)
     bob.phone.site = last
     assert answered(last, asked(last, "bob@example.com"), code=bob.phone.next()).status_code == 200
+
+
+def sealed_rows(site: Site) -> list[str]:
+    """What the doctor says of what is sealed."""
+    said = json.loads(site.app.test_cli_runner().invoke(args=["accounts", "doctor", "--json"]).output)
+    return [found["found"] for found in said["findings"] if found["code"] == "sealed-rows"]
 
 
 @pytest.mark.requirement("ASVS 16.5.3")

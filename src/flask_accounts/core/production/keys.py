@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ..checkups import Deployment, Problem, checkup
+from ..cli import counted
 from ..jwt_extended import PassingKey
 from ..tokens import KEY_PAIR, MINIMUM_KEY, Tokens, TokenSettings, config
 
@@ -154,6 +155,26 @@ def small_key_pair(deployment: Deployment) -> Iterator[Problem]:
     bits = getattr(load_pem_public_key(_raw(deployment.app.config["JWT_PUBLIC_KEY"])), "key_size", 0)
     if bits < 2048:
         yield Problem(f"JWT_PUBLIC_KEY has {bits} bits.", "Make a new pair: openssl genrsa -out key.pem 3072")
+
+
+@checkup("sealed-rows", "error", area=AREA, docs="docs/how-to/change-secrets.md", source="ASVS 13.3.1", reads_tables=True)
+def sealed_rows(deployment: Deployment) -> Iterator[Problem]:
+    """What is kept sealed in the database and opens no more, or only by an older secret.
+
+    An authenticator app that does not open lets its owner in no more, and a key that does not open signs and verifies nothing. Older
+    secrets must stay configured until all is sealed anew.
+    """
+    for each in deployment.runtime.sealed_columns():
+        _, older, unknown = each.seals()
+        if unknown:
+            yield Problem(
+                f"{each.name}: {counted(unknown, 'row')} cannot be opened.",
+                "Put the secret that sealed them behind the first of ACCOUNTS_AT_REST_KEYS (or into SECRET_KEY_FALLBACKS), and run flask accounts reseal.",
+            )
+        if older:
+            yield Problem(
+                f"{each.name}: {counted(older, 'row')} sealed by an older secret.", "Run flask accounts reseal.", severity="info"
+            )
 
 
 @checkup("jwt-manager-replaced", "error", area=AREA, docs="docs/how-to/flask-jwt-extended.md")

@@ -14,17 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import click
-
 from ...core.checkups import Checkup
 from ...core.events import AccountClaimed, EmailChangeUndone, Event, Key, Listener
 from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
+from ...core.sealed_columns import SealedColumn
 from ...core.settings import Settings
 from .checkup import CHECKUPS
-from .cli import reseal_provider_tokens
 from .flow import OidcService
 from .models import IdentityMixin, ProviderTokensMixin
 from .provider_tokens import ProviderToken, ProviderTokens
@@ -48,7 +46,6 @@ class Oidc(Feature):
     services: ClassVar[tuple[type[Service], ...]] = (ProviderTokens, OidcService, IdentityService)
     auth_routes: ClassVar[tuple[Route, ...]] = AUTH_ROUTES
     users_routes: ClassVar[tuple[Route, ...]] = USERS_ROUTES
-    commands: ClassVar[tuple[click.Command, ...]] = (reseal_provider_tokens,)
     checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def __init__(self, providers: Sequence[Provider] = ()) -> None:
@@ -73,8 +70,12 @@ class Oidc(Feature):
 
     def check(self, runtime: Runtime) -> None:
         """Where tokens are kept there must be a secret to seal with."""
-        if any(provider.store_tokens for provider in runtime.get(OidcService).providers):
+        if _keeps_tokens(runtime):
             runtime.get(ProviderTokens).check()
+
+    def sealed(self, runtime: Runtime) -> Sequence[SealedColumn]:
+        """The providers' tokens."""
+        return (runtime.get(ProviderTokens).sealed,) if _keeps_tokens(runtime) else ()
 
     def purge(self, runtime: Runtime) -> int:
         """Delete tokens of providers that keep none any more."""
@@ -87,3 +88,7 @@ class Oidc(Feature):
     def export(self, runtime: Runtime, key: Key) -> Any:
         """The identities of an account."""
         return runtime.get(IdentityService).export(key)
+
+
+def _keeps_tokens(runtime: Runtime) -> bool:
+    return any(provider.store_tokens for provider in runtime.get(OidcService).providers)

@@ -9,7 +9,6 @@ from ...core.checkups import Checkup, Deployment, Problem, checkup
 from ...core.errors import AccountsError
 from .fetching import LOOPBACK
 from .flow import OidcService
-from .provider_tokens import ProviderTokens
 from .settings import OidcSettings
 
 AREA = "accounts"
@@ -57,19 +56,4 @@ def providers_away(deployment: Deployment) -> Iterator[Problem]:
                 )
 
 
-@checkup(
-    "provider-tokens-seals", "error", area=AREA, docs=f"{DOCS}#the-providers-own-tokens", source="ASVS 13.3.1", reads_tables=True
-)
-def provider_tokens_seals(deployment: Deployment) -> Iterator[Problem]:
-    """Tokens of identity providers that do not open any more, or only by an older secret.
-
-    Those are of no use; older secrets must stay configured until all is sealed anew.
-    """
-    _, older, unknown = deployment.runtime.get(ProviderTokens).sealed.seals()
-    if unknown:
-        yield Problem(f"{unknown} do not open.", "Put the secret back that sealed them, in ACCOUNTS_AT_REST_KEYS.")
-    if older:
-        yield Problem(f"{older} are sealed by an older secret.", "Run flask accounts reseal-provider-tokens.", severity="info")
-
-
-CHECKUPS: tuple[Checkup, ...] = (local_urls, local_providers, providers_away, provider_tokens_seals)
+CHECKUPS: tuple[Checkup, ...] = (local_urls, local_providers, providers_away)

@@ -3,7 +3,7 @@
 Opt-in: who verifies tokens nowhere else needs none of it.
 
 GET /jwks.json            the public keys
-flask accounts keys       list, generate, rotate, retire, reseal
+flask accounts keys       list, generate, rotate, retire
 
 Keys are kept in the configuration, in a folder or in the database (`ACCOUNTS_SIGNING_SOURCE`). With the default, `config`, and nothing
 more, tokens are signed as they are without this feature.
@@ -11,6 +11,7 @@ more, tokens are signed as they are without this feature.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import click
@@ -20,6 +21,7 @@ from ...core.feature import Feature, Service
 from ...core.http import Route
 from ...core.keys import KeySource
 from ...core.runtime import Runtime
+from ...core.sealed_columns import SealedColumn
 from ...core.settings import Settings
 from .checkup import CHECKUPS
 from .cli import keys
@@ -43,6 +45,11 @@ class SigningKeys(Feature):
     def key_source(self, runtime: Runtime) -> KeySource | None:
         """The folder, the table, or the keys of the configuration."""
         return runtime.get(SigningKeyService).source
+
+    def sealed(self, runtime: Runtime) -> Sequence[SealedColumn]:
+        """The private keys, where the database holds them."""
+        sealed = runtime.get(SigningKeyService).sealed()
+        return () if sealed is None else (sealed,)
 
     def purge(self, runtime: Runtime) -> int:
         """Delete the keys that verify nothing any more."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from ...core.checkups import Checkup, Deployment, Problem, checkup
 from .service import SigningKeyService
-from .stores import KeyFolder, KeyTable
+from .stores import KeyFolder
 
 AREA = "keys"
 DOCS = "docs/how-to/signing-keys.md"
@@ -25,21 +25,6 @@ def no_signing_key(deployment: Deployment) -> Iterator[Problem]:
     ring = deployment.runtime.key_ring()
     if ring is not None and ring.signing is None:
         yield Problem("There is no key that signs tokens.", "Run: flask accounts keys generate")
-
-
-@checkup("unreadable-signing-key", "error", area=AREA, docs=DOCS, source="ASVS 13.3.1", reads_tables=True)
-def unreadable_signing_key(deployment: Deployment) -> Iterator[Problem]:
-    """Keys in the database that do not open under the present secret.
-
-    What they have signed is refused. The secret was changed without keeping the old one, or somebody has altered the rows.
-    """
-    store = deployment.runtime.get(SigningKeyService).store
-    if isinstance(store, KeyTable) and (found := store.unreadable()):
-        yield Problem(
-            f"{len(found)} of the keys in the database do not open: {', '.join(kid[:8] for kid in found)}.",
-            "Add the secret that they were sealed with behind the first of ACCOUNTS_AT_REST_KEYS (or to SECRET_KEY_FALLBACKS), and run: "
-            "flask accounts keys reseal",
-        )
 
 
 @checkup(
@@ -111,5 +96,5 @@ def unnamed_issuer(deployment: Deployment) -> Iterator[Problem]:
 
 
 CHECKUPS: tuple[Checkup, ...] = (
-    no_signing_key, unreadable_signing_key, old_signing_key, weak_signing_key, readable_key_file, unnamed_issuer,
+    no_signing_key, old_signing_key, weak_signing_key, readable_key_file, unnamed_issuer,
 )  # fmt: skip

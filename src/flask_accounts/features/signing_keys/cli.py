@@ -1,4 +1,4 @@
-"""flask accounts keys: list, generate, rotate, retire, reseal."""
+"""flask accounts keys: list, generate, rotate, retire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from ...core.cli import as_json, command, counted, show
+from ...core.cli import as_json, command, show
 from ...core.keys import new_key, private_pem
 from ...core.runtime import Runtime
 from .service import KeyState, SigningKeyService
@@ -67,22 +67,9 @@ def retire_command(runtime: Runtime, kid: str) -> None:
     click.echo(f"{kid} verifies nothing any more.")
 
 
-@command(
-    "reseal", help="Seal the keys in the database under the first of ACCOUNTS_AT_REST_KEYS (or SECRET_KEY), once that has changed."
-)
-@as_json
-def reseal_command(runtime: Runtime, as_json: bool) -> None:
-    """Seal anew."""
-    changed = runtime.get(SigningKeyService).reseal()
-    if as_json:
-        show({"resealed": changed}, as_json=True)
-    else:
-        click.echo(f"Sealed {counted(changed, 'key')} anew.")
-
-
 keys: click.Group = click.Group(
     "keys",
-    commands=[list_command, generate_command, rotate_command, retire_command, reseal_command],
+    commands=[list_command, generate_command, rotate_command, retire_command],
     help="The keys that sign tokens: publish, rotate, retire.",
 )
 

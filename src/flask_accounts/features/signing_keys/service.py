@@ -14,6 +14,7 @@ from ...core.events import SigningKeyChanged
 from ...core.feature import Service
 from ...core.keys import ALWAYS, Key, KeySource, UnreadableKey, key_of, new_key, signing_key
 from ...core.runtime import Runtime
+from ...core.sealed_columns import SealedColumn
 from ...core.sessions import SessionSettings
 from .settings import SigningKeySettings
 from .stores import PURPOSE, FixedKeys, KeyFolder, KeyTable, Store, Stored, WatchedKeys
@@ -177,14 +178,13 @@ class SigningKeyService(Service):
         self._told(found.key, "retired")
         self._forget()
 
-    def reseal(self) -> int:
-        """Seal keys in the database anew that an older secret has sealed; returns how many."""
-        store = self._store()
-        return store.reseal() if isinstance(store, KeyTable) else 0
-
     def purge(self) -> int:
         """Delete the keys in the database that verify nothing any more; returns how many."""
         return self.store.purge(self.runtime.clock.now()) if isinstance(self.store, KeyTable) else 0
+
+    def sealed(self) -> SealedColumn | None:
+        """The private keys, where the database holds them."""
+        return self.store.sealed() if isinstance(self.store, KeyTable) else None
 
     def _store(self) -> Store:
         if self.store is None:

@@ -22,6 +22,7 @@ from ...core.errors import ConcurrentChange, Conflict
 from ...core.forks import in_child
 from ...core.keys import ALWAYS, Key, UnreadableKey, key_of, private_jwk
 from ...core.runtime import Runtime
+from ...core.sealed_columns import SealedColumn
 from .models import SigningKeyMixin
 
 logger: logging.Logger = logging.getLogger("flask_accounts.keys")
@@ -184,11 +185,6 @@ class KeyTable:
                 found.append(Stored(key, created_at))
         return found
 
-    def unreadable(self) -> list[str]:
-        """Names of the rows that do not open."""
-        seen: Any = self.look()
-        return sorted({row[0] for row in seen} - {stored.key.kid for stored in self.load(seen)})
-
     def add(self, stored: Stored) -> None:
         """A new row."""
         key = stored.key
@@ -218,21 +214,9 @@ class KeyTable:
         """Delete the row."""
         self._runtime.users.execute(sa.delete(self._table).where(self._table.c.kid == kid))
 
-    def reseal(self) -> int:
-        """Seal anew what an older secret has sealed; returns how many rows."""
-        vault, seen, changed = self.vault, self.look(), 0
-        rows: Any = seen
-        for kid, sealed, *_ in rows:
-            if vault.is_current(sealed):
-                continue
-            try:
-                anew = vault.seal(vault.open(sealed, kid), kid)
-            except Unreadable:
-                logger.error("The signing key %s does not open: it was sealed under another secret, or altered.", kid)
-                continue
-            self._runtime.users.execute(sa.update(self._table).where(self._table.c.kid == kid).values(sealed=anew))
-            changed += 1
-        return changed
+    def sealed(self) -> SealedColumn:
+        """The private keys, as they lie in the table."""
+        return SealedColumn(self._runtime.users, self._table.c.kid, self._table.c.sealed, self.vault, str)
 
     def purge(self, now: datetime) -> int:
         """Delete the keys that verify nothing any more; returns how many."""

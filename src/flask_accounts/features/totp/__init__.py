@@ -11,10 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-import click
-
 from ...core.at_rest import AtRest
-from ...core.checkups import Checkup
 from ...core.events import Key
 from ...core.factors import Factor
 from ...core.feature import Feature, Service
@@ -22,9 +19,8 @@ from ...core.gates import ChallengeMethod
 from ...core.http import Route
 from ...core.one_time import ONE_TIME_TABLE, OneTimeTokenMixin
 from ...core.runtime import Runtime
+from ...core.sealed_columns import SealedColumn
 from ...core.settings import Settings
-from .checkup import CHECKUPS
-from .cli import reseal_totp
 from .models import TotpMixin
 from .routes import ROUTES
 from .service import ENROLMENT, NAME, TotpService
@@ -40,8 +36,6 @@ class Totp(Feature):
     tables: ClassVar[dict[type, str]] = {TotpMixin: "accounts_totp", OneTimeTokenMixin: ONE_TIME_TABLE}
     services: ClassVar[tuple[type[Service], ...]] = (TotpService,)
     auth_routes: ClassVar[tuple[Route, ...]] = ROUTES
-    commands: ClassVar[tuple[click.Command, ...]] = (reseal_totp,)
-    checkups: ClassVar[tuple[Checkup, ...]] = CHECKUPS
 
     def factors(self, runtime: Runtime) -> Sequence[Factor]:
         """The app."""
@@ -50,6 +44,10 @@ class Totp(Feature):
     def challenge_methods(self, runtime: Runtime) -> Mapping[str, ChallengeMethod]:
         """Setting it up within a sign-in."""
         return {ENROLMENT: runtime.get(TotpService).enrol}
+
+    def sealed(self, runtime: Runtime) -> Sequence[SealedColumn]:
+        """The secrets of the apps."""
+        return (runtime.get(TotpService).sealed,)
 
     def check(self, runtime: Runtime) -> None:
         """There must be a secret to seal with."""
