@@ -140,7 +140,7 @@ def test_the_page_on_sessions_states_how_many_an_account_may_have() -> None:
     assert stated["ACCOUNTS_SESSIONS_MAX_PER_USER"][0] == f"{most} sessions"
 
 
-@pytest.mark.parametrize(("end", "name"), [("pytest", "README_TESTS"), ("-m examples.demo", "README_DEMO")])
+@pytest.mark.parametrize(("end", "name"), [("pytest -n auto", "README_TESTS"), ("-m examples.demo", "README_DEMO")])
 def test_the_ci_script_runs_the_command_of_the_readme(end: str, name: str) -> None:
     pages = [block.text for block in blocks(ROOT / "README.md") if block.language == "console"]
     found = [command for text in pages for command, _ in commands(text) if command.endswith(end)]
