@@ -66,6 +66,25 @@ def test_an_authenticated_request_costs_one_round_trip_on_postgresql(make_site: 
     assert {text.split()[1] for text in seen} == {"AUTOCOMMIT"}
 
 
+@pytest.mark.parametrize("own", [None, "SERIALIZABLE", "AUTOCOMMIT"])
+def test_a_read_leaves_the_connection_as_the_host_has_set_it_up(make_site: MakeSite, server_urls: Any, own: str | None) -> None:
+    site = make_site(url=server_urls("postgresql"), config={"SQLALCHEMY_ENGINE_OPTIONS": {"isolation_level": own} if own else {}})
+    ann = site.client_for(site.user("ann@example.com"))
+
+    def state() -> tuple[object, object]:
+        with site.app.app_context():
+            pooled = site.db.engine.raw_connection()
+            driver: Any = pooled.dbapi_connection
+            pooled.close()
+        return driver.autocommit, driver.isolation_level
+
+    before = state()
+    assert ann.get("/api/auth/me").status_code == 200
+
+    assert state() == before
+    assert before[0] == (own == "AUTOCOMMIT")
+
+
 def test_autocommit_ends_with_the_read(make_site: MakeSite, every_database_url: str) -> None:
     site = make_site(url=every_database_url)
     ann = site.user("ann@example.com")

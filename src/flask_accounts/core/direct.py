@@ -52,13 +52,13 @@ class DirectRead:
             return None  # no database: the pool's error is the driver's own, SQLAlchemy's says what that means
         try:
             connection: Any = pooled.dbapi_connection
-            if dialect.name not in AUTOCOMMIT:
+            if dialect.name not in AUTOCOMMIT or connection.autocommit:
                 return prepared.fetch_all(connection, parameters)
-            dialect.set_isolation_level(connection, "AUTOCOMMIT")
+            connection.autocommit = True  # psycopg's own switch: the dialect's would set the level of isolation too, twice
             try:
                 return prepared.fetch_all(connection, parameters)
             finally:
-                dialect.reset_isolation_level(connection)
+                connection.autocommit = False
         except dialect.loaded_dbapi.Error:
             pooled.invalidate()  # it may be broken; SQLAlchemy takes another one, and tells what is wrong if that fails too
             return None
