@@ -105,6 +105,28 @@ def test_it_holds_no_connection_and_leaves_no_transaction(every_database_url: st
     engine.dispose()
 
 
+@pytest.mark.parametrize("host", ["SET TIME ZONE 'Asia/Tokyo'", "DEALLOCATE ALL", "DISCARD ALL"])
+def test_whatever_the_host_does_to_the_connection_the_next_read_is_right(server_urls: Any, host: str) -> None:
+    """The driver's cursor is kept with its connection, and has learned things of it."""
+    engine = sa.create_engine(server_urls("postgresql"), poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.2)
+    METADATA.drop_all(engine)
+    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(MADE), FULL)
+    read, wanted = DirectRead(by_id()), {"wanted": FULL["id"]}
+    before = [read.fetch_all(engine, wanted) for _ in range(8)]  # more often than the driver wants before it prepares a statement
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text(host))
+
+    after = read.fetch_all(engine, wanted)
+    if after is None:  # as where the server has forgotten what was prepared: SQLAlchemy is asked, and then it is as before
+        after = read.fetch_all(engine, wanted)
+
+    assert after == before[0] == before[-1]
+    METADATA.drop_all(engine)
+    engine.dispose()
+
+
 @contextlib.contextmanager
 def heard(target: Any, name: str) -> Iterator[None]:
     def listener(*arguments: Any, **rest: Any) -> None:
