@@ -13,13 +13,11 @@ import functools
 import hashlib
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
-from urllib.parse import parse_qsl, unquote_plus
+from urllib.parse import unquote_plus
 
-import pydantic
 import sqlalchemy.exc
 import sqlalchemy.orm.exc
 from flask import Blueprint, Request, Response, request
@@ -31,7 +29,6 @@ from .errors import (
     ConcurrentChange,
     ContentTooLarge,
     CsrfFailed,
-    FieldProblem,
     InternalError,
     InvalidClient,
     MalformedRequest,
@@ -44,14 +41,13 @@ from .errors import (
 )
 from .events import AccessRefused, Client
 from .faults import Anew, hide_parameters, is_locked_out, is_lost, is_overtaken, unavailable, undo
+from .parsing import MAX_BODY, parse_body, parse_form, parse_query
 from .runtime import Runtime, current_accounts
-from .schemas import SchemaBook, SchemaT
+from .schemas import Shape
 from .tokens import Tokens, host_cookie
 
 logger: logging.Logger = logging.getLogger("flask_accounts.http")
 
-MAX_BODY = 65_536
-"""Largest request body that is read, in bytes (ASVS 15.2.2)."""
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY")
 """What is answered by us on every path, be it with a refusal."""
 
@@ -161,8 +157,6 @@ class Reply:
 
 
 View = Callable[[Call[Any]], Reply]
-Shape = type[BaseModel] | Callable[[SchemaBook], type[BaseModel]]
-"""A schema, or a function that derives one from the host's schemas."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,10 +263,10 @@ def _run(runtime: Runtime, route: Route, guard: Guard, params: Mapping[str, str]
     incoming: Request = request._get_current_object()  # type: ignore[attr-defined]  # the proxy's own method
     incoming.max_content_length = MAX_BODY
     principal = guard(route.access)
-    query = parse_query(runtime, route.query) if route.query else None
+    query = parse_query(runtime, incoming, route.query) if route.query else None
     body = None
     if route.body and (route.body_required or incoming.content_length or incoming.headers.get("Transfer-Encoding")):
-        body = (parse_form if route.form else parse_body)(runtime, route.body)
+        body = (parse_form if route.form else parse_body)(runtime, incoming, route.body)
     if any("\x00" in value for value in params.values()):
         raise NotFound
     try:
@@ -365,10 +359,6 @@ def _translate(error: Exception, runtime: Runtime) -> AccountsError:
     return InternalError()
 
 
-# Input
-
-
-FORM = "application/x-www-form-urlencoded"
 OAUTH_ERRORS: Mapping[type[AccountsError], str] = {
     ValidationError: "invalid_request",
     MalformedRequest: "invalid_request",
@@ -384,129 +374,3 @@ def _as_oauth(error: AccountsError) -> None:
     """Give an error the members by which OAuth's clients know it."""
     if code := OAUTH_ERRORS.get(type(error)):
         error.extensions |= {"error": code, "error_description": error.detail}
-
-
-def _raw_body(media_type: str) -> bytes:
-    if request.mimetype != media_type:
-        raise UnsupportedMediaType(media_type)
-    raw = request.get_data()
-    if request.content_length is None and len(raw) >= MAX_BODY:
-        raise ContentTooLarge  # of a chunked body Werkzeug hands on the beginning
-    return raw
-
-
-def parse_form(runtime: Runtime, shape: Shape) -> BaseModel:
-    """The request's form as `schema`. A name given twice is refused, an empty value counts as none (RFC 6749 section 3.2)."""
-    try:
-        pairs = parse_qsl(_raw_body(FORM).decode(), keep_blank_values=True, errors="strict")
-    except ValueError:
-        raise MalformedRequest("The body is not a form in UTF-8.") from None
-    values = dict(pairs)
-    problems = [
-        FieldProblem(name, "duplicate", "Given more than once.")
-        for name, count in Counter(n for n, _ in pairs).items()
-        if count > 1
-    ]
-    problems += [
-        FieldProblem(name, "invalid_character", "Holds a character that is not allowed.")
-        for name, value in pairs
-        if _unstorable(name + value)
-    ]
-    if problems:
-        raise ValidationError(problems)
-    try:
-        return runtime.schemas.of(shape).model_validate({name: value for name, value in values.items() if value})
-    except pydantic.ValidationError as error:
-        raise ValidationError(problems_of(error)) from None
-
-
-def parse_body(runtime: Runtime, shape: Shape) -> BaseModel:
-    """The request's JSON object as `schema` (or the host's own in its place), strictly typed (ASVS 15.3.5)."""
-    raw = _raw_body("application/json")
-    _check_json(raw)
-    try:
-        return runtime.schemas.of(shape).model_validate_json(raw, strict=True, context={"accounts": runtime})
-    except pydantic.ValidationError as error:
-        raise ValidationError(problems_of(error)) from None
-
-
-def parse_query(runtime: Runtime, schema: type[SchemaT]) -> SchemaT:
-    """The query string as `schema`; a name given twice is refused (ASVS 15.3.7)."""
-    given = dict(request.args.lists())
-    twice = [FieldProblem(name, "duplicate", "Given more than once.") for name, values in given.items() if len(values) > 1]
-    values = {name: values[0] for name, values in given.items()}
-    problems = twice + [
-        FieldProblem(name, "invalid_character", "Holds a character that is not allowed.")
-        for name, value in values.items()
-        if _unstorable(value)
-    ]
-    if problems:
-        raise ValidationError(problems)
-    try:
-        return runtime.schemas.get(schema).model_validate(values)
-    except pydantic.ValidationError as error:
-        raise ValidationError(problems_of(error)) from None
-
-
-def problems_of(error: pydantic.ValidationError) -> list[FieldProblem]:
-    """Every problem pydantic found, without the input it found it in."""
-    return [
-        FieldProblem(
-            field=".".join(str(part) for part in problem["loc"]),
-            code=problem["type"],
-            message=problem["msg"].removeprefix("Value error, "),
-        )
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-
-
-def _check_json(raw: bytes) -> None:
-    """Refuse what parsers disagree on (duplicate names, NaN; ASVS 1.5.3) and what cannot be stored (NUL, lone surrogates)."""
-    try:
-        value = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_short_int)
-    except (ValueError, RecursionError):
-        raise MalformedRequest("The body is not valid JSON.") from None
-    if not isinstance(value, dict):
-        raise MalformedRequest("The body must be a JSON object.")
-    problems = [
-        FieldProblem(path, "invalid_character", "Holds a character that is not allowed.")
-        for path, text in _texts(value)
-        if _unstorable(text)
-    ]
-    if problems:
-        raise ValidationError(problems)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate name")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _short_int(digits: str) -> int:
-    if len(digits) > 40:
-        raise ValueError("number out of range")
-    return int(digits)
-
-
-def _texts(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every text in a JSON object, names too, with the dotted path to it. Walks without recursion: depth is the client's choice."""
-    waiting: list[tuple[str, Any]] = [("", value)]
-    while waiting:
-        path, item = waiting.pop()
-        if isinstance(item, str):
-            yield path, item
-        elif isinstance(item, dict):
-            yield from ((path, name) for name in item)
-            waiting += [(f"{path}.{name}" if path else name, member) for name, member in item.items()]
-        elif isinstance(item, list):
-            waiting += [(f"{path}.{index}", member) for index, member in enumerate(item)]
-
-
-def _unstorable(text: str) -> bool:
-    return "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text)

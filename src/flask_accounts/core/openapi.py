@@ -36,7 +36,8 @@ from .errors import (
     ValidationError,
     WrongTokenType,
 )
-from .http import FORM, Access, Route
+from .http import Access, Route
+from .parsing import FORM
 from .schemas import (
     ABSENT,
     POLICY_LENGTH,

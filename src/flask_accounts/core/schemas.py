@@ -252,7 +252,7 @@ class SchemaBook:
             self._resolved[schema] = self._resolve(schema)
         return cast(type[SchemaT], self._resolved[schema])
 
-    def of(self, shape: type[BaseModel] | Callable[[SchemaBook], type[BaseModel]]) -> type[BaseModel]:
+    def of(self, shape: Shape) -> type[BaseModel]:
         """The schema of a route's declared shape: as `get`, or derived by the function it is (once)."""
         if isinstance(shape, type):
             return self.get(shape)
@@ -287,3 +287,7 @@ class SchemaBook:
             return annotation
         origin = get_origin(annotation)
         return Union[replaced] if origin in (Union, types.UnionType) else origin[replaced]  # noqa: UP007  # built from values
+
+
+Shape = type[BaseModel] | Callable[[SchemaBook], type[BaseModel]]
+"""A schema, or a function that derives one from the host's schemas."""

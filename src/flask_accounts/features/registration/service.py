@@ -11,8 +11,9 @@ import pydantic
 from ...core.errors import FieldProblem, ValidationError
 from ...core.feature import Service
 from ...core.gates import LoginAttempt
-from ...core.http import Call, Reply, problems_of
+from ...core.http import Call, Reply
 from ...core.login import LoginPipeline, token_reply
+from ...core.parsing import problems_of
 from ...core.schemas import MessageResponse
 from .schemas import RegisteredSchema as RegisteredSchema
 from .schemas import RegisterSchema

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from ...core.derivations import HashRefused
 from ...core.errors import FieldProblem
-from ...core.http import problems_of
 from ...core.legacy_hashes import LegacyHashSettings
+from ...core.parsing import problems_of
 from ...core.policies import email_form, folded
 from ...core.runtime import Runtime
 from .schemas import import_schema, own_fields
