@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives import serialization
 from flask import Response, redirect
 
 from flask_accounts import ConfigurationError
+from flask_accounts.core.asking import NoAnswer
 from flask_accounts.core.events import AccountClaimed, SignInFailed
 from flask_accounts.core.one_time import OneTimeTokenMixin
 from flask_accounts.features.oidc import Provider
-from flask_accounts.features.oidc.fetching import Fetcher, FetchError, is_safe
+from flask_accounts.features.oidc.fetching import Fetcher, is_safe
 from flask_accounts.testing import PASSWORD
 from tests.conftest import MakeSite, Site, bearer
 from tests.features.oidc.provider import CLIENT, Idp, public_jwk, rsa_key
@@ -695,7 +696,7 @@ def test_addresses_that_are_not_safe(url: str) -> None:
 def test_ssrf_metadata_cannot_have_private_networks_asked(host: str) -> None:
     fetcher = Fetcher(("idp.example.com",), timeout=5)
 
-    with pytest.raises(FetchError, match="private network"):
+    with pytest.raises(NoAnswer, match="private network"):
         fetcher.get(f"https://{host}:1/keys")
 
 

@@ -18,9 +18,10 @@ from flask_sqlalchemy import SQLAlchemy
 from werkzeug.test import TestResponse
 
 from flask_accounts import Accounts, ConfigurationError, default_features, events
+from flask_accounts.core.asking import NoAnswer
 from flask_accounts.core.errors import ServiceUnavailable, ValidationError
 from flask_accounts.features.breached_passwords import BreachedPasswords
-from flask_accounts.features.breached_passwords.ranges import MAX_ANSWER, RangeClient, RangeError
+from flask_accounts.features.breached_passwords.ranges import MAX_ANSWER, RangeClient
 from flask_accounts.features.breached_passwords.service import BreachService
 from flask_accounts.testing import PASSWORD
 from tests.conftest import KEY, MakeSite, Site, bearer
@@ -375,7 +376,7 @@ def test_a_certificate_that_nobody_vouches_for_is_not_believed(monkeypatch: pyte
     authority.configure_trust(trusting)
     with range_server(served) as ranges:
         assert RangeClient(ranges.url, timeout=10, context=trusting)("ABCDE").count(":0") == 800
-        with pytest.raises(RangeError, match="SSLCertVerificationError"):
+        with pytest.raises(NoAnswer, match="SSLCertVerificationError"):
             RangeClient(ranges.url, timeout=10)("ABCDE")
 
     assert len(ranges.asked) == 1

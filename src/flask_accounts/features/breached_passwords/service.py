@@ -8,12 +8,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from ...core.asking import NoAnswer
 from ...core.errors import FieldProblem, ServiceUnavailable
 from ...core.events import BreachCheckFailed
 from ...core.feature import Service
 from ...core.policies import PasswordContext
 from ...core.runtime import Runtime
-from .ranges import PREFIX, RangeClient, RangeError, sha1, times_seen
+from .ranges import PREFIX, RangeClient, sha1, times_seen
 from .settings import BreachedPasswordSettings
 
 logger: logging.Logger = logging.getLogger("flask_accounts.breached_passwords")
@@ -65,7 +66,7 @@ class BreachService(Service):
             seen = times_seen(suffix, answer)
         except Exception as error:  # a host's own fetch raises what it likes
             # No traceback and no message of others: the prefix could stand in it, and beside an account it narrows guessing.
-            self._failed(now, str(error) if isinstance(error, RangeError) else type(error).__name__)
+            self._failed(now, str(error) if isinstance(error, NoAnswer) else type(error).__name__)
             return None
         self._asleep_until = None
         self._keep(prefix, answer, now)

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, cast
 from urllib.parse import quote, urlencode, urlsplit
 
+from ...core.asking import NoAnswer
 from ...core.errors import IdentityInvalid, IdentityRefused, ProviderUnavailable
 from ...core.runtime import Runtime
-from .fetching import Fetcher, FetchError, Refused, is_safe
+from .fetching import Fetcher, Refused, is_safe
 from .id_token import MAX_SUBJECT, Expected, TokenRefused, UnknownKey, moment, verified
 from .providers import GitHub, Provider
 from .settings import OidcSettings, ProviderSettings
@@ -150,7 +151,7 @@ class ProviderClient:
             if error.code in OVER:
                 raise GrantOver from None
             self._fail(f"it does not refresh tokens: {error}")
-        except FetchError as error:
+        except NoAnswer as error:
             self._fail(str(error))
         return self._granted({"scope": granted.scope, **found}, self._fail).keeping(granted)
 
@@ -228,7 +229,7 @@ class ProviderClient:
         return self._runtime.clock.now() + timedelta(seconds=seconds)
 
     def _post(self, form: Mapping[str, str]) -> Mapping[str, Any]:
-        """Ask for tokens, as the app's client. `FetchError`, `Refused`, `ProviderUnavailable`."""
+        """Ask for tokens, as the app's client. `NoAnswer`, `Refused`, `ProviderUnavailable`."""
         metadata, client_id = self.metadata(), self._settings.client_id
         secret = self.provider.secret(self._settings, self._runtime.clock.now().timestamp())
         headers: dict[str, str] = {}
@@ -274,7 +275,7 @@ class ProviderClient:
     def _ask(self, work: Callable[[], Any]) -> Any:  # a JSON value
         try:
             return work()
-        except FetchError as error:
+        except NoAnswer as error:
             self._fail(str(error))
         except Refused as error:
             logger.warning("The identity provider %s has refused: %s.", self.provider.name, error)

@@ -11,25 +11,20 @@ import contextlib
 import http.client
 import ipaddress
 import json
-import queue
 import re
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import SplitResult, urlencode, urlsplit
 
+from ...core.asking import NoAnswer, ask_within, read_bounded
+
 MAX_ANSWER = 256 * 1024
 """Most bytes of an answer that are read."""
-CHUNK = 16 * 1024
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-LATE = "no answer in time"
-
-
-class FetchError(Exception):
-    """There was no good answer. The message holds nothing that was sent, so that it may be logged."""
 
 
 class Refused(Exception):
@@ -62,48 +57,27 @@ class Fetcher:
         self._context = context
 
     def get(self, url: str, *, token: str | None = None) -> Any:  # a JSON value
-        """The JSON at `url`, asked for with a bearer token if one is given; `FetchError`, `Refused`."""
+        """The JSON at `url`, asked for with a bearer token if one is given; `NoAnswer`, `Refused`."""
         return self._json("GET", url, None, {"Authorization": f"Bearer {token}"} if token else {})
 
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Any:  # a JSON value
-        """The JSON that the form is answered with; `FetchError`, `Refused`."""
+        """The JSON that the form is answered with; `NoAnswer`, `Refused`."""
         body = urlencode(form).encode()
         return self._json("POST", url, body, {**headers, "Content-Type": "application/x-www-form-urlencoded"})
 
     def _json(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
         if not is_safe(url):
-            raise FetchError("an address that is not safe to ask")
-        # A socket's time-out bounds each read and not the whole, and nothing bounds the look-up of a name: so the work is done in a
-        # thread, and after `timeout` nobody waits for it any more.
-        done: queue.SimpleQueue[tuple[int, bytes] | FetchError] = queue.SimpleQueue()
-        deadline = time.monotonic() + self._timeout
-        arguments = (method, urlsplit(url), body, headers, deadline, done)
-        threading.Thread(target=self._work, args=arguments, name="flask_accounts.oidc", daemon=True).start()
-        try:
-            outcome = done.get(timeout=self._timeout)
-        except queue.Empty:
-            raise FetchError(LATE) from None
-        if isinstance(outcome, FetchError):
-            raise outcome
-        status, answer = outcome
+            raise NoAnswer("an address that is not safe to ask")
+        ask = partial(self._ask, method, urlsplit(url), body, headers)
+        status, answer = ask_within(self._timeout, ask, thread="flask_accounts.oidc")
         found = _parsed(answer)
         if status != 200 or (isinstance(found, dict) and "error" in found):
             if status < 500 and isinstance(found, dict) and isinstance(found.get("error"), str):
                 raise Refused(status, _code(found["error"]))
-            raise FetchError(f"status {status}")
+            raise NoAnswer(f"status {status}")
         if found is None:
-            raise FetchError("the answer is not JSON")
+            raise NoAnswer("the answer is not JSON")
         return found
-
-    def _work(
-        self, method: str, url: SplitResult, body: bytes | None, headers: Mapping[str, str], deadline: float, done: Any
-    ) -> None:  # a queue
-        try:
-            done.put(self._ask(method, url, body, headers, deadline))
-        except FetchError as error:
-            done.put(error)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            done.put(FetchError(LATE if isinstance(error, TimeoutError) else type(error).__name__))
 
     def _ask(
         self, method: str, url: SplitResult, body: bytes | None, headers: Mapping[str, str], deadline: float
@@ -123,7 +97,7 @@ class Fetcher:
             }  # fmt: skip
             connection.request(method, target, body=body, headers=asked)
             with connection.getresponse() as response:
-                return response.status, _read(response, deadline)
+                return response.status, read_bounded(response, MAX_ANSWER, deadline)
         finally:
             connection.close()
 
@@ -131,7 +105,7 @@ class Fetcher:
         """A connection to an address of `host` that may be asked."""
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if host.lower() not in self._hosts and not all(_is_public(str(address[4][0])) for address in found):
-            raise FetchError(f"{host} lies in a private network")
+            raise NoAnswer(f"{host} lies in a private network")
         problem: OSError | None = None
         for family, kind, protocol, _, address in found:
             made = socket.socket(family, kind, protocol)
@@ -143,26 +117,13 @@ class Fetcher:
                 made.close()
                 continue
             return made
-        raise problem or FetchError("no address")
+        raise problem or NoAnswer("no address")
 
 
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = getattr(found, "ipv4_mapped", None)
     return bool((mapped or found).is_global) and not found.is_multicast
-
-
-def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    body = bytearray()
-    while chunk := response.read1(CHUNK):
-        body += chunk
-        if len(body) > MAX_ANSWER:
-            raise FetchError("the answer is too long")
-        if time.monotonic() > deadline:
-            raise FetchError(LATE)
-    if response.length:  # what was announced and did not come
-        raise FetchError("the answer is cut off")
-    return bytes(body)
 
 
 def _parsed(answer: bytes) -> Any:  # a JSON value, None for what is none
