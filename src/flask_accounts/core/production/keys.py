@@ -161,7 +161,7 @@ def small_key_pair(deployment: Deployment) -> Iterator[Problem]:
 def sealed_rows(deployment: Deployment) -> Iterator[Problem]:
     """What is kept sealed in the database and opens no more, or only by an older secret.
 
-    An authenticator app that does not open lets its owner in no more, and a key that does not open signs and verifies nothing. Older
+    A second factor that does not open lets its owner in no more, and a key that does not open signs and verifies nothing. Older
     secrets must stay configured until all is sealed anew.
     """
     for each in deployment.runtime.sealed_columns():
