@@ -137,6 +137,7 @@ def test_a_stolen_key_is_rotated_out_and_retired_and_its_tokens_are_refused_at_o
     assert stolen not in jwks(site)
     assert run(site, "retire", stolen).exit_code == 1
     assert run(site, "retire", "../x").exit_code == 1
+    assert run(site, "retire", "-begins-with-a-dash-as-one-of-64-does").exit_code == 1
 
 
 @pytest.mark.requirement("ASVS 11.2.2")

@@ -59,7 +59,11 @@ def rotate_command(runtime: Runtime, hurry: bool, as_json: bool) -> None:
     _show(runtime.get(SigningKeyService).rotate(hurry=hurry), as_json=as_json)
 
 
-@command("retire", help="Have a key verify nothing any more: every token that it has signed is refused.")
+@command(
+    "retire",
+    help="Have a key verify nothing any more: every token that it has signed is refused.",
+    context_settings={"ignore_unknown_options": True},  # of 64 keys the name of one begins with a dash
+)
 @click.argument("kid")
 def retire_command(runtime: Runtime, kid: str) -> None:
     """Retire a key."""
